@@ -1,0 +1,54 @@
+//! Tokens: asked for once, kept, renewed ahead of time.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// The token endpoint. What is not set comes from the credentials file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The token endpoint (RFC 6749 §3.2).
+    pub url: Option<String>,
+    /// The client id.
+    pub client_id: Option<String>,
+    /// The client secret.
+    #[serde(skip_serializing)]
+    pub client_secret: Option<Secret>,
+    /// A file that holds the client secret; spaces and line ends around it are cut.
+    pub client_secret_file: Option<PathBuf>,
+    /// OAuth's own `scope` parameter (RFC 6749 §3.3), for providers that want one.
+    pub oauth_scope: Option<String>,
+    /// The `resource` parameter (RFC 8707), for providers that want one.
+    pub resource: Option<String>,
+    /// Allows the token endpoint to be plaintext beyond loopback: the client secret can then be read on the way.
+    pub allow_plaintext: bool,
+    /// PEM file of authorities to trust for the token endpoint, besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long a request waits for a token before it is answered with `token_pending`.
+    #[serde(with = "humantime_serde")]
+    pub wait: Duration,
+    /// How long one token request may take. Longer than the 30 s by which SaaS delays repeated rejections.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            url: None,
+            client_id: None,
+            client_secret: None,
+            client_secret_file: None,
+            oauth_scope: None,
+            resource: None,
+            allow_plaintext: false,
+            ca_file: None,
+            wait: Duration::from_secs(10),
+            timeout: Duration::from_secs(40),
+        }
+    }
+}
