@@ -1,6 +1,24 @@
-//! Who may come in.
+//! Who may come in: the guard on `Host` and `Origin`, and the one on where listeners bind.
+//!
+//! A port on loopback is open to every web page in a browser on the same machine. Two things keep pages out: the
+//! name they had to use (DNS rebinding points a foreign name at us) and the origin that browsers put on their
+//! requests. Neither touches clients that are not browsers.
 
+mod authority;
+mod bind;
+mod origin;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::HOST;
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use authority::{Allowed, Authority, Host};
+pub use bind::bind_guard;
+use origin::Origins;
 
 /// The Host and Origin guard.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -22,3 +40,128 @@ pub enum Anonymous {
     /// Wherever a listener can be reached from. Whoever reaches it acts as the cluster's client.
     Anywhere,
 }
+
+/// The guard of one listener.
+#[derive(Clone, Debug)]
+pub struct Access {
+    allowed: Vec<Allowed>,
+    origins: Origins,
+    bound: Bound,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    /// One address, which callers may name.
+    To(IpAddr),
+    /// All of the machine's addresses: callers may name the one that they reached.
+    Everywhere,
+    /// A Unix socket. No browser gets there, so names mean nothing.
+    Unix,
+}
+
+/// Why a request may not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// No authority, several, or one that cannot be read; the text says which.
+    Malformed(&'static str),
+    /// The name in `Host` or `:authority` is not one of ours.
+    HostDenied,
+    /// A web page sent it, and its origin is not on the list.
+    OriginDenied,
+}
+
+impl Access {
+    /// The guard for a listener at `bound`, its address after binding. All mistakes in the lists come at once, one
+    /// message each.
+    ///
+    /// A systemd socket is given by the address that it turned out to have; by its name it counts as a wildcard.
+    pub fn new(config: &Config, bound: &Address) -> Result<Access, Vec<String>> {
+        let mut mistakes = Vec::new();
+        let mut allowed = Vec::new();
+        for text in &config.allowed_hosts {
+            match Allowed::parse(text) {
+                Ok(host) => allowed.push(host),
+                Err(why) => mistakes.push(format!("allowed_hosts: `{text}` {why}")),
+            }
+        }
+        let origins = Origins::new(&config.allowed_origins, &mut mistakes);
+        let bound = match bound {
+            Address::Tcp(address) if !address.ip().is_unspecified() => Bound::To(address.ip().to_canonical()),
+            Address::Tcp(_) | Address::Systemd(_) => Bound::Everywhere,
+            Address::Unix { .. } => Bound::Unix,
+        };
+        if mistakes.is_empty() { Ok(Access { allowed, origins, bound }) } else { Err(mistakes) }
+    }
+
+    /// Admits a request by its head. `local` is our end of its connection, which tells a listener on a wildcard
+    /// address by which of the machine's addresses it was reached.
+    pub fn admit(&self, head: &Parts, local: Option<SocketAddr>) -> Result<(), Denial> {
+        let authority = authority_of(head)?;
+        match self.knows(&authority, local) {
+            true => self.origins.admit(&head.headers),
+            false => Err(Denial::HostDenied),
+        }
+    }
+
+    /// Loopback names and addresses go with any port: containers and port-forwards change the port, and a rebinding
+    /// page cannot have these names at all.
+    fn knows(&self, authority: &Authority<'_>, local: Option<SocketAddr>) -> bool {
+        let ours = match (authority.host, self.bound) {
+            (_, Bound::Unix) => true,
+            (Host::Name(name), _) => name.eq_ignore_ascii_case("localhost"),
+            (Host::Ip(ip), _) if ip == IpAddr::from([127, 0, 0, 1]) || is_ipv6_loopback(ip) => true,
+            (Host::Ip(ip), Bound::To(bound)) => ip == bound,
+            (Host::Ip(ip), Bound::Everywhere) => local.is_some_and(|local| local.ip().to_canonical() == ip),
+        };
+        ours || self.allowed.iter().any(|allowed| allowed.matches(authority))
+    }
+}
+
+fn is_ipv6_loopback(ip: IpAddr) -> bool {
+    ip.is_ipv6() && ip.is_loopback()
+}
+
+/// The one authority that a request names, in `:authority` (or an absolute target), in `Host`, or alike in both.
+fn authority_of(head: &Parts) -> Result<Authority<'_>, Denial> {
+    let malformed = |what| Err(Denial::Malformed(what));
+    let mut fields = head.headers.get_all(HOST).iter();
+    let host = match fields.next() {
+        Some(field) => Some(Authority::parse(field.as_bytes()).map_err(Denial::Malformed)?),
+        None => None,
+    };
+    if fields.next().is_some() {
+        return malformed("the request has several Host fields");
+    }
+    let target = match head.uri.authority() {
+        Some(authority) => Some(Authority::parse(authority.as_str().as_bytes()).map_err(Denial::Malformed)?),
+        None => None,
+    };
+    match (target, host) {
+        (Some(target), Some(host)) if target != host => {
+            malformed("the target's authority and the Host field differ")
+        }
+        (Some(authority), _) | (None, Some(authority)) => Ok(authority),
+        (None, None) => malformed("the request names no host"),
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Denial::Malformed(what) => what,
+            Denial::HostDenied => {
+                "this proxy is not known by the host name of the request: use localhost or the address that it \
+                 listens on, or add the name to `allowed_hosts`"
+            }
+            Denial::OriginDenied => {
+                "a web page sent this request: pages may call this proxy only if their origin is listed in \
+                 `allowed_origins`"
+            }
+        })
+    }
+}
+
+impl std::error::Error for Denial {}
+
+#[cfg(test)]
+mod tests;
