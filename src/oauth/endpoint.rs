@@ -113,3 +113,24 @@ fn is_loopback(endpoint: &str) -> bool {
     let address = host.parse::<IpAddr>().map(|address| address.to_canonical().is_loopback());
     address.unwrap_or(host == "localhost" || host.ends_with(".localhost"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_endpoints_are_known_however_they_are_written() {
+        for near in [
+            "http://127.0.0.1:8080/",
+            "http://[::1]/x",
+            "http://LOCALHOST./",
+            "https://a.localhost",
+            "http://[::ffff:127.0.0.1]/",
+        ] {
+            assert!(is_loopback(near), "{near}");
+        }
+        for far in ["https://login.example/", "http://10.0.0.1/", "https://localhost.example/", "not a url"] {
+            assert!(!is_loopback(far), "{far}");
+        }
+    }
+}

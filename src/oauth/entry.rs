@@ -38,7 +38,8 @@ pub(super) struct Entry {
 
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) asking: bool,
+    /// Since when a request is under way.
+    pub(super) asking: Option<Instant>,
     /// When the token is to be renewed; absent when it is another source's that was taken over.
     pub(super) renew_at: Option<Deadline>,
     /// Not before this moment, after a failure of this source's own.
@@ -91,15 +92,16 @@ impl Entry {
     /// The request leaves, after it waited for its turn this long.
     pub(super) fn begin(&self, waited: Duration) {
         let mut state = self.state();
-        state.asking = true;
+        state.asking = Some(Instant::now());
         state.budget_wait += waited;
     }
 
     /// The request has ended.
     pub(super) fn settle(&self, asked: Result<Answer, Failure>) {
         let wall = self.clock.wall();
+        let took = self.state().asking.take().map(|since| since.elapsed()).unwrap_or_default();
         let granted = asked.and_then(|answer| answer.read(wall)).and_then(|grant| {
-            let life = life::of(&grant, wall)?;
+            let life = life::of(&grant, wall)?.since(took);
             Ok((grant, life))
         });
         match granted {
@@ -123,7 +125,6 @@ impl Entry {
         let wait = if idle { life::rearm(life.left) } else { life::renewal(life.left) };
         let outage = state.failing_since.take().map(|since| since.elapsed());
         state.renew_at = Some(self.clock.deadline(wait));
-        state.asking = false;
         state.retry_at = None;
         state.failures = 0;
         state.rejections = 0;
@@ -140,7 +141,6 @@ impl Entry {
     fn failed(&self, failure: &Failure) {
         let mut state = self.state();
         let now = Instant::now();
-        state.asking = false;
         state.requests.count(failure.cause);
         let mut ring = true;
         match failure.cause {
@@ -185,7 +185,7 @@ impl Entry {
             "the renewal task {why}; it starts again in a second");
         let mut state = self.state();
         state.restarts += 1;
-        let was_asking = std::mem::take(&mut state.asking);
+        let was_asking = state.asking.is_some();
         drop(state);
         if was_asking {
             // Counted, so that a fault of ours is slowed down like one of theirs.

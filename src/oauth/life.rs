@@ -17,6 +17,13 @@ pub(super) struct Life {
     pub(super) doubtful: bool,
 }
 
+impl Life {
+    /// The same life when it began with the request: an endpoint may make the token first and then hold it up.
+    pub(super) fn since(self, took: Duration) -> Life {
+        Life { left: self.left.saturating_sub(took).max(Duration::from_secs_f64(SHORTEST)), ..self }
+    }
+}
+
 /// Lives shorter than this are renewed in the background only while somebody uses them.
 pub(super) const SHORT: Duration = Duration::from_secs(60);
 

@@ -75,7 +75,7 @@ impl TokenSource {
             obtained_at: token.as_ref().map(|token| token.obtained_at()),
             expires_at: token.as_ref().map(|token| token.expires_at()),
             next_attempt: match plan {
-                _ if inner.asking => None,
+                _ if inner.asking.is_some() => None,
                 Plan::Rest => None,
                 Plan::At(at) => Some(entry.wall_of(at)),
                 Plan::Ask => Some(entry.clock.wall()),
@@ -121,7 +121,8 @@ impl TokenSource {
     /// Why waiting until then is useless, if it is.
     fn hopeless(&self, until: Instant) -> Option<Unavailable> {
         let inner = self.entry.state();
-        let late = !inner.asking && self.entry.allowed(&inner).is_some_and(|allowed| allowed > until);
+        let late =
+            inner.asking.is_none() && self.entry.allowed(&inner).is_some_and(|allowed| allowed > until);
         if !late && !self.entry.is_rejected(&inner) {
             return None;
         }
@@ -132,7 +133,7 @@ impl TokenSource {
     fn unavailable(&self) -> Unavailable {
         let inner = self.entry.state();
         let now = Instant::now();
-        let allowed = self.entry.allowed(&inner).filter(|allowed| *allowed > now && !inner.asking);
+        let allowed = self.entry.allowed(&inner).filter(|allowed| *allowed > now && inner.asking.is_none());
         let error = self.last_error(&inner);
         let cause = if self.entry.is_rejected(&inner) {
             Some(Cause::Rejected)
@@ -157,7 +158,7 @@ impl TokenSource {
         let token = self.entry.token.load();
         let served = token.as_ref().is_some_and(|token| token.is_servable(&self.entry.clock));
         match token.as_ref() {
-            Some(_) if served && inner.asking => State::Renewing,
+            Some(_) if served && inner.asking.is_some() => State::Renewing,
             Some(_) if served => State::Valid,
             _ if self.entry.is_rejected(inner) => State::Rejected,
             _ if self.entry.pace.stopped_until().is_some() => State::RateLimited,

@@ -7,8 +7,8 @@ mod over_tcp;
 mod property;
 mod rejected;
 mod time;
+mod told;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -36,30 +36,34 @@ impl Reply {
     }
 }
 
-/// The scripted endpoint. It checks on the way what must hold in every test: one flight for each request, and a
-/// second between starts.
+/// The scripted endpoint. It watches on the way what must hold in every test: one flight for each request, and a second
+/// between the starts at one host.
 struct Fake {
     script: Mutex<Script>,
     asked: Mutex<Vec<(Instant, TokenRequest)>>,
-    flying: Arc<Mutex<HashMap<TokenRequest, usize>>>,
+    flying: Arc<Mutex<Vec<TokenRequest>>>,
+    /// Kept until the test ends: an assertion here would only kill a renewal task, which is started again.
+    violations: Mutex<Vec<String>>,
 }
 
 impl Ask for Fake {
     fn ask(&self, request: &TokenRequest) -> Asked {
-        let number = {
-            let mut asked = self.asked.lock().unwrap();
-            if let Some((last, _)) = asked.last() {
-                assert!(
-                    last.elapsed() >= Duration::from_millis(1000),
-                    "two requests {:?} apart",
-                    last.elapsed()
-                );
-            }
-            asked.push((Instant::now(), request.clone()));
-            asked.len()
-        };
+        let mut asked = self.asked.lock().unwrap();
+        let last = asked.iter().rev().find(|(_, other)| other.host() == request.host());
+        if let Some((last, _)) = last.filter(|(last, _)| last.elapsed() < secs(1)) {
+            self.violations.lock().unwrap().push(format!("two requests {:?} apart", last.elapsed()));
+        }
+        asked.push((Instant::now(), request.clone()));
+        let number = asked.len();
+        drop(asked);
+        let mut flying = self.flying.lock().unwrap();
+        if flying.contains(request) {
+            self.violations.lock().unwrap().push("two flights for one token request".to_owned());
+        }
+        flying.push(request.clone());
+        drop(flying);
+        let flight = Flying(self.flying.clone(), request.clone());
         let reply = (self.script.lock().unwrap_or_else(PoisonError::into_inner))(request, number);
-        let flight = Flying::new(self.flying.clone(), request.clone());
         Box::pin(async move {
             let _flight = flight;
             sleep(reply.after).await;
@@ -68,22 +72,13 @@ impl Ask for Fake {
     }
 }
 
-struct Flying(Arc<Mutex<HashMap<TokenRequest, usize>>>, TokenRequest);
-
-impl Flying {
-    fn new(flying: Arc<Mutex<HashMap<TokenRequest, usize>>>, request: TokenRequest) -> Flying {
-        let mut counts = flying.lock().unwrap();
-        let count = counts.entry(request.clone()).or_default();
-        *count += 1;
-        assert_eq!(*count, 1, "two flights for one token request");
-        drop(counts);
-        Flying(flying, request)
-    }
-}
+struct Flying(Arc<Mutex<Vec<TokenRequest>>>, TokenRequest);
 
 impl Drop for Flying {
     fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&self.1).unwrap() -= 1;
+        let mut flying = self.0.lock().unwrap();
+        let ended = flying.iter().position(|request| *request == self.1).unwrap();
+        flying.swap_remove(ended);
     }
 }
 
@@ -99,6 +94,7 @@ fn bench(script: impl FnMut(&TokenRequest, usize) -> Reply + Send + 'static) -> 
         script: Mutex::new(Box::new(script)),
         asked: Mutex::default(),
         flying: Arc::default(),
+        violations: Mutex::default(),
     });
     let clock = Clock::steered(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     Bench { tokens: Tokens::new(&Config::default(), fake.clone(), clock.clone()), fake, clock }
@@ -111,6 +107,13 @@ impl Bench {
 
     fn script(&self, script: impl FnMut(&TokenRequest, usize) -> Reply + Send + 'static) {
         *self.fake.script.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(script);
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let violations = self.fake.violations.lock().unwrap();
+        assert!(violations.is_empty() || std::thread::panicking(), "{violations:?}");
     }
 }
 
