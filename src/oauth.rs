@@ -1,4 +1,35 @@
 //! Tokens: asked for once, kept, renewed ahead of time.
+//!
+//! [`Tokens`] has one [`TokenSource`] for each distinct [`TokenRequest`], whose `entry` its waiters and its renewal
+//! task share. That task looks at its `entry`'s plan, queues for its host's `pace`, asks the token [`Endpoint`] once,
+//! reads the `answer`, gives the token its `life`, and starts over. It is the only one that asks, which is what makes
+//! a flight single.
+
+mod answer;
+mod clock;
+mod endpoint;
+mod entry;
+mod life;
+mod pace;
+mod quarantine;
+mod renewal;
+mod request;
+mod source;
+mod status;
+mod token;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, Ask, Asked, Cause, Failure};
+pub use clock::Clock;
+pub use endpoint::Endpoint;
+pub use request::{ClientAuth, TokenRequest};
+pub use source::TokenSource;
+pub use status::{LastError, Requests, State, Status, Unavailable};
+pub use token::Token;
+pub use tokens::Tokens;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,0 +1,136 @@
+//! The token endpoint over the network: one POST on a connection of its own.
+
+use std::error::Error;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::{HeaderValue, Uri, header};
+use reqwest::{Client, ClientBuilder, Response};
+
+use super::Config;
+use super::answer::{Answer, Ask, Asked, Cause, Failure};
+use super::request::TokenRequest;
+
+/// Asks real token endpoints.
+pub struct Endpoint {
+    through_proxies: Client,
+    direct: Client,
+}
+
+/// More than any token; what is longer is not read to its end.
+const LONGEST: usize = 64 * 1024;
+const CONNECT: Duration = Duration::from_secs(5);
+/// An error's body is only read for its code.
+const ERROR_BODY: Duration = Duration::from_secs(5);
+
+impl Endpoint {
+    /// Trusts whom `tls` trusts. `HTTPS_PROXY`, `NO_PROXY` and the like are obeyed, but a loopback endpoint is always
+    /// spoken to directly: a company's proxy cannot reach it, and would read the secret.
+    pub fn new(config: &Config, mut tls: rustls::ClientConfig) -> Result<Endpoint, reqwest::Error> {
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let client = |tls: rustls::ClientConfig| -> ClientBuilder {
+            Client::builder()
+                .tls_backend_preconfigured(tls)
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .user_agent(concat!("camunda-auth-proxy/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT)
+                .timeout(config.timeout)
+                // Kept connections would be closed by the other side long before the next request, and a request that
+                // fails because of that counts against the pace.
+                .pool_max_idle_per_host(0)
+        };
+        Ok(Endpoint {
+            through_proxies: client(tls.clone()).build()?,
+            direct: client(tls).no_proxy().build()?,
+        })
+    }
+}
+
+impl Ask for Endpoint {
+    fn ask(&self, request: &TokenRequest) -> Asked {
+        let client = if is_loopback(&request.endpoint) { &self.direct } else { &self.through_proxies };
+        let sent = client
+            .post(&request.endpoint)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+            .body(request.form())
+            .send();
+        Box::pin(async move {
+            let mut response = sent.await.map_err(|error| transient(&error))?;
+            let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+            let body = if status == 200 {
+                read(&mut response).await?
+            } else {
+                // Whatever happens to an error's body, the status has said enough.
+                let body = tokio::time::timeout(ERROR_BODY, read(&mut response)).await;
+                body.ok().and_then(Result::ok).unwrap_or_default()
+            };
+            Ok(Answer { status, headers, body: body.freeze() })
+        })
+    }
+}
+
+async fn read(response: &mut Response) -> Result<BytesMut, Failure> {
+    let too_long = || Failure::new(Cause::Malformed, "the token endpoint's answer is longer than 64 KiB");
+    if response.content_length().is_some_and(|length| length > LONGEST as u64) {
+        return Err(too_long());
+    }
+    let mut body = BytesMut::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| transient(&error))? {
+        if body.len() + piece.len() > LONGEST {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// What went wrong, in a sentence. The innermost cause says most; the URL is left out, it may hold a password.
+fn transient(error: &reqwest::Error) -> Failure {
+    let mut innermost: Option<&dyn Error> = error.source();
+    while let Some(source) = innermost.and_then(Error::source) {
+        innermost = Some(source);
+    }
+    let what = match error {
+        error if error.is_builder() => "the token endpoint's URL cannot be used",
+        error if error.is_connect() => "the token endpoint cannot be reached",
+        error if error.is_timeout() => "the token endpoint did not answer in time",
+        _ => "the token endpoint broke off",
+    };
+    let why = innermost.map(|cause| format!(": {cause}")).unwrap_or_default();
+    let detail = format!("{what}{why}").chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    Failure::new(Cause::Transient, detail)
+}
+
+fn is_loopback(endpoint: &str) -> bool {
+    let Ok(uri) = endpoint.parse::<Uri>() else { return false };
+    let host =
+        uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+    let host = host.to_ascii_lowercase();
+    let address = host.parse::<IpAddr>().map(|address| address.to_canonical().is_loopback());
+    address.unwrap_or(host == "localhost" || host.ends_with(".localhost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_endpoints_are_known_however_they_are_written() {
+        for near in [
+            "http://127.0.0.1:8080/",
+            "http://[::1]/x",
+            "http://LOCALHOST./",
+            "https://a.localhost",
+            "http://[::ffff:127.0.0.1]/",
+        ] {
+            assert!(is_loopback(near), "{near}");
+        }
+        for far in ["https://login.example/", "http://10.0.0.1/", "https://localhost.example/", "not a url"] {
+            assert!(!is_loopback(far), "{far}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! One token request's entry: what its source, its waiters and its renewal task know together.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::answer::{Answer, Cause, Failure, Grant};
+use super::clock::{Clock, Deadline};
+use super::life;
+use super::pace::Pace;
+use super::quarantine::{self, Client};
+use super::request::TokenRequest;
+use super::status::{LastError, Requests};
+use super::token::Token;
+
+/// The shared part. What changes is either atomic or in `state`, whose lock is held for lines.
+pub(super) struct Entry {
+    pub(super) id: u64,
+    pub(super) request: TokenRequest,
+    pub(super) clock: Clock,
+    pub(super) pace: Arc<Pace>,
+    pub(super) client: Arc<Client>,
+    pub(super) token: ArcSwapOption<Token>,
+    /// Somebody took the token since it was obtained.
+    pub(super) used: AtomicBool,
+    pub(super) waiters: Arc<AtomicUsize>,
+    /// Wakes the renewal task.
+    pub(super) wake: Notify,
+    /// Wakes the waiters.
+    pub(super) changed: watch::Sender<()>,
+    pub(super) generations: Arc<AtomicU64>,
+    pub(super) state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Since when a request is under way.
+    pub(super) asking: Option<Instant>,
+    /// When the token is to be renewed; absent when it is another source's that was taken over.
+    pub(super) renew_at: Option<Deadline>,
+    /// Not before this moment, after a failure of this source's own.
+    pub(super) retry_at: Option<Instant>,
+    failures: u32,
+    pub(super) rejections: u32,
+    pub(super) error: Option<LastError>,
+    failing_since: Option<Instant>,
+    pub(super) requests: Requests,
+    pub(super) budget_wait: Duration,
+    pub(super) skew: Option<i64>,
+    pub(super) restarts: u64,
+}
+
+/// What the renewal task does next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Plan {
+    /// Nothing, until somebody needs a token.
+    Rest,
+    /// Nothing before this moment.
+    At(Instant),
+    /// Ask.
+    Ask,
+}
+
+impl Entry {
+    /// What to do next. Called whenever anything changed, so it only looks and decides nothing for good.
+    pub(super) fn plan(&self) -> Plan {
+        let now = Instant::now();
+        let state = self.state();
+        let wanted = match (&*self.token.load(), &state.renew_at) {
+            (Some(token), Some(renew_at)) => {
+                let needed = self.used.load(Ordering::Relaxed) || self.waiters.load(Ordering::Relaxed) > 0;
+                if token.is_short() && !needed {
+                    return Plan::Rest;
+                }
+                now + self.clock.left(renew_at)
+            }
+            _ => now,
+        };
+        let at = self.allowed(&state).map_or(wanted, |allowed| allowed.max(wanted));
+        if at <= now { Plan::Ask } else { Plan::At(at) }
+    }
+
+    /// The first moment at which this source may ask, whoever stands in its way.
+    pub(super) fn allowed(&self, state: &State) -> Option<Instant> {
+        state.retry_at.max(self.client.until(self.id)).max(self.pace.stopped_until())
+    }
+
+    /// The request leaves, after it waited for its turn this long.
+    pub(super) fn begin(&self, waited: Duration) {
+        let mut state = self.state();
+        state.asking = Some(Instant::now());
+        state.budget_wait += waited;
+    }
+
+    /// The request has ended.
+    pub(super) fn settle(&self, asked: Result<Answer, Failure>) {
+        let wall = self.clock.wall();
+        let took = self.state().asking.take().map(|since| since.elapsed()).unwrap_or_default();
+        let granted = asked.and_then(|answer| answer.read(wall)).and_then(|grant| {
+            let life = life::of(&grant, wall)?.since(took);
+            Ok((grant, life))
+        });
+        match granted {
+            Ok((grant, life)) => self.granted(grant, &life),
+            Err(failure) => self.failed(&failure),
+        }
+        self.changed.send_replace(());
+    }
+
+    fn granted(&self, grant: Grant, life: &life::Life) {
+        self.watch_clock(life);
+        self.pace.answered();
+        if self.client.release() {
+            self.pace.ring();
+        }
+        let mut state = self.state();
+        let previous = self.token.load_full();
+        let next = || self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        let token = Token::new(grant, life, &self.clock, previous.as_deref(), next);
+        let idle = previous.as_ref().is_some_and(|previous| token.moved_nothing(previous));
+        let wait = if idle { life::rearm(life.left) } else { life::renewal(life.left) };
+        let outage = state.failing_since.take().map(|since| since.elapsed());
+        state.renew_at = Some(self.clock.deadline(wait));
+        state.retry_at = None;
+        state.failures = 0;
+        state.rejections = 0;
+        state.error = None;
+        state.skew = life.skew.or(state.skew);
+        state.requests.ok += 1;
+        self.used.store(false, Ordering::Relaxed);
+        let generation = token.generation();
+        self.token.store(Some(Arc::new(token)));
+        drop(state);
+        self.tell_granted(generation, life.left, previous.is_none(), outage);
+    }
+
+    fn failed(&self, failure: &Failure) {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.requests.count(failure.cause);
+        let mut ring = true;
+        match failure.cause {
+            Cause::RateLimited => {
+                self.pace.rate_limited(failure.retry_after);
+                self.client.defer(self.id, Duration::ZERO);
+            }
+            Cause::Rejected if failure.refuses_client() => {
+                self.client.refuse(self.id, LastError::new(failure, self.clock.wall()));
+                state.retry_at = None;
+            }
+            Cause::Rejected => {
+                ring = self.client.release();
+                state.rejections += 1;
+                state.retry_at = Some(now + quarantine::pause(state.rejections));
+            }
+            Cause::Transient | Cause::Malformed => {
+                state.failures += 1;
+                let pause = back_off(state.failures);
+                state.retry_at = Some(now + pause);
+                self.client.defer(self.id, pause);
+                if let Some(stated) = failure.retry_after {
+                    self.pace.stop(stated);
+                }
+            }
+        }
+        let before = state.error.replace(LastError::new(failure, self.clock.wall()));
+        state.failing_since.get_or_insert(now);
+        let next = self.allowed(&state).unwrap_or(now).saturating_duration_since(now);
+        drop(state);
+        if ring {
+            self.pace.ring();
+        }
+        if before.is_none_or(|before| before.cause != failure.cause) {
+            self.tell_failed(failure, next);
+        }
+    }
+
+    /// The renewal task has stopped, which it never should.
+    pub(super) fn stopped(&self, why: &str) {
+        tracing::error!(target: "token", endpoint = self.request.shown(), audience = self.request.audience,
+            "the renewal task {why}; it starts again in a second");
+        let mut state = self.state();
+        state.restarts += 1;
+        let was_asking = state.asking.is_some();
+        drop(state);
+        if was_asking {
+            // Counted, so that a fault of ours is slowed down like one of theirs.
+            self.settle(Err(Failure::new(Cause::Transient, format!("the renewal task {why}"))));
+        }
+    }
+
+    /// Forgets back-off and quarantine, so that the next attempt is made at once; the host's own limits stay.
+    pub(super) fn forgive(&self) {
+        let mut state = self.state();
+        state.retry_at = None;
+        state.failures = 0;
+        state.rejections = 0;
+        drop(state);
+        self.client.release();
+        self.pace.ring();
+    }
+
+    /// Whether the credentials were refused, here or for another audience.
+    pub(super) fn is_rejected(&self, state: &State) -> bool {
+        state.rejections > 0 || self.client.refusal().is_some()
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A monotonic moment as the wall clock will show it.
+    pub(super) fn wall_of(&self, at: Instant) -> SystemTime {
+        self.clock.wall() + at.saturating_duration_since(Instant::now())
+    }
+
+    fn watch_clock(&self, life: &life::Life) {
+        let skewed = life.skew.filter(|skew| skew.abs() > 30);
+        if (skewed.is_some() || life.doubtful) && self.pace.first_warning() {
+            tracing::warn!(target: "token", endpoint = self.request.shown(), skew_seconds = skewed,
+                "this machine's clock and the token endpoint's differ; set this machine's clock");
+        }
+    }
+
+    fn tell_granted(&self, generation: u64, life: Duration, first: bool, outage: Option<Duration>) {
+        let (endpoint, audience) = (self.request.shown(), &self.request.audience);
+        let life_seconds = life.as_secs();
+        match outage {
+            Some(outage) => tracing::info!(target: "token", endpoint, audience, generation, life_seconds,
+                outage_seconds = outage.as_secs(), "token obtained again"),
+            None if first => {
+                tracing::info!(target: "token", endpoint, audience, generation, life_seconds, "token obtained");
+            }
+            None => {
+                tracing::debug!(target: "token", endpoint, audience, generation, life_seconds, "token renewed");
+            }
+        }
+    }
+
+    fn tell_failed(&self, failure: &Failure, next: Duration) {
+        let (endpoint, audience) = (self.request.shown(), &self.request.audience);
+        let (cause, next_attempt_seconds) = (failure.cause.name(), next.as_secs());
+        if failure.cause == Cause::Rejected {
+            tracing::error!(target: "token", endpoint, audience, cause, next_attempt_seconds,
+                "{failure}: mend the client id or secret in the credentials file; \
+                 the proxy tries again when the file changes");
+        } else {
+            tracing::warn!(target: "token", endpoint, audience, cause, next_attempt_seconds, "no token: {failure}");
+        }
+    }
+}
+
+/// Full jitter: anywhere from one second to a bound that doubles with every failure, up to five minutes.
+fn back_off(failures: u32) -> Duration {
+    let bound = f64::from(1 << failures.saturating_sub(1).min(9)).min(300.0);
+    Duration::from_secs_f64((bound * fastrand::f64()).max(1.0))
+}

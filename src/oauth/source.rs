@@ -1,0 +1,196 @@
+//! The source of one token: current without a lock, waited for from any thread.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::Cause;
+use super::entry::{Entry, Plan, State as Inner};
+use super::status::{LastError, State, Status, Unavailable};
+use super::token::Token;
+
+/// Where the token of one token request comes from. Its renewal task ends with it.
+pub struct TokenSource {
+    pub(super) entry: Arc<Entry>,
+    pub(super) supervisor: AbortHandle,
+}
+
+impl TokenSource {
+    /// The token, unless there is none or its end has come by either clock.
+    pub fn current(&self) -> Option<Arc<Token>> {
+        let token = self.entry.token.load_full().filter(|token| token.is_servable(&self.entry.clock))?;
+        self.mark_used(&token);
+        Some(token)
+    }
+
+    /// The same for the hot path: reads the token where it is, without counting a reference to it.
+    pub fn peek<R>(&self, read: impl FnOnce(&Token) -> R) -> Option<R> {
+        let token = self.entry.token.load();
+        let token = token.as_ref().filter(|token| token.is_servable(&self.entry.clock))?;
+        self.mark_used(token);
+        Some(read(token))
+    }
+
+    /// Waits for a token, on whatever runtime. Says so early when waiting cannot help: when the credentials were
+    /// refused, or when the token endpoint will not be asked before `until`. Leaving cancels nothing.
+    pub async fn wait(&self, until: Instant) -> Result<Arc<Token>, Unavailable> {
+        if let Some(token) = self.current() {
+            return Ok(token);
+        }
+        let mut changed = self.entry.changed.subscribe();
+        let mut host = self.entry.pace.changes();
+        let _waiting = Waiting::new(&self.entry);
+        loop {
+            if let Some(token) = self.current() {
+                return Ok(token);
+            }
+            if let Some(unavailable) = self.hopeless(until) {
+                return Err(unavailable);
+            }
+            let change = async {
+                tokio::select! {
+                    _ = changed.changed() => {}
+                    _ = host.changed() => {}
+                }
+            };
+            if timeout_at(until, change).await.is_err() {
+                return self.current().ok_or_else(|| self.unavailable());
+            }
+        }
+    }
+
+    /// What there is to say of it now.
+    pub fn status(&self) -> Status {
+        let entry = &self.entry;
+        let plan = entry.plan();
+        let token = entry.token.load_full();
+        let inner = entry.state();
+        Status {
+            endpoint: entry.request.shown(),
+            audience: entry.request.audience.clone(),
+            state: self.state(&inner, plan),
+            generation: token.as_ref().map(|token| token.generation()),
+            obtained_at: token.as_ref().map(|token| token.obtained_at()),
+            expires_at: token.as_ref().map(|token| token.expires_at()),
+            next_attempt: match plan {
+                _ if inner.asking.is_some() => None,
+                Plan::Rest => None,
+                Plan::At(at) => Some(entry.wall_of(at)),
+                Plan::Ask => Some(entry.clock.wall()),
+            },
+            last_error: self.last_error(&inner),
+            waiters: entry.waiters.load(Ordering::Relaxed),
+            requests: inner.requests,
+            budget_wait: inner.budget_wait,
+            skew_seconds: inner.skew,
+            restarts: inner.restarts,
+        }
+    }
+
+    /// Serves another source's token until there is one of its own: for a new secret of the same client. Nothing
+    /// happens when the two ask for anything else that differs, or when a token is here already.
+    pub fn adopt(&self, old: &TokenSource) {
+        let entry = &self.entry;
+        let state = entry.state();
+        let free = entry.token.load().is_none() && entry.request.differs_in_secret_only(&old.entry.request);
+        if let Some(token) = old.entry.token.load_full().filter(|_| free) {
+            entry.token.store(Some(token));
+        }
+        drop(state);
+        entry.changed.send_replace(());
+    }
+
+    /// Tries again at once, whatever failed before: for a credentials file that was touched. A token endpoint's
+    /// rate limit stays in force, and so does the pace.
+    pub fn retry(&self) {
+        self.entry.forgive();
+    }
+
+    fn mark_used(&self, token: &Token) {
+        // Loaded first: a store by every request would move the cache line between all cores.
+        if !self.entry.used.load(Ordering::Relaxed) {
+            self.entry.used.store(true, Ordering::Relaxed);
+            if token.is_short() {
+                self.entry.wake.notify_one();
+            }
+        }
+    }
+
+    /// Why waiting until then is useless, if it is.
+    fn hopeless(&self, until: Instant) -> Option<Unavailable> {
+        let inner = self.entry.state();
+        let late =
+            inner.asking.is_none() && self.entry.allowed(&inner).is_some_and(|allowed| allowed > until);
+        if !late && !self.entry.is_rejected(&inner) {
+            return None;
+        }
+        drop(inner);
+        Some(self.unavailable())
+    }
+
+    fn unavailable(&self) -> Unavailable {
+        let inner = self.entry.state();
+        let now = Instant::now();
+        let allowed = self.entry.allowed(&inner).filter(|allowed| *allowed > now && inner.asking.is_none());
+        let error = self.last_error(&inner);
+        let cause = if self.entry.is_rejected(&inner) {
+            Some(Cause::Rejected)
+        } else if self.entry.pace.stopped_until().is_some() {
+            Some(Cause::RateLimited)
+        } else {
+            error.as_ref().map(|error| error.cause)
+        };
+        let detail = match (error, cause) {
+            (Some(error), _) => error.detail,
+            (None, Some(_)) => "the token endpoint asked for fewer requests".to_owned(),
+            (None, None) => "the first token has not come yet".to_owned(),
+        };
+        Unavailable { cause, retry_after: allowed.map(|allowed| allowed - now), detail }
+    }
+
+    fn last_error(&self, inner: &Inner) -> Option<LastError> {
+        self.entry.client.refusal().or_else(|| inner.error.clone())
+    }
+
+    fn state(&self, inner: &Inner, plan: Plan) -> State {
+        let token = self.entry.token.load();
+        let served = token.as_ref().is_some_and(|token| token.is_servable(&self.entry.clock));
+        match token.as_ref() {
+            Some(_) if served && inner.asking.is_some() => State::Renewing,
+            Some(_) if served => State::Valid,
+            _ if self.entry.is_rejected(inner) => State::Rejected,
+            _ if self.entry.pace.stopped_until().is_some() => State::RateLimited,
+            _ if inner.error.is_some() => State::Failing,
+            Some(_) if plan == Plan::Rest => State::Idle,
+            Some(_) => State::Expired,
+            None => State::Pending,
+        }
+    }
+}
+
+impl Drop for TokenSource {
+    fn drop(&mut self) {
+        self.supervisor.abort();
+    }
+}
+
+/// Counts a waiter as long as it waits.
+struct Waiting<'a>(&'a Entry);
+
+impl Waiting<'_> {
+    fn new(entry: &Entry) -> Waiting<'_> {
+        // Only the first one changes anything for the renewal task.
+        if entry.waiters.fetch_add(1, Ordering::Relaxed) == 0 {
+            entry.wake.notify_one();
+        }
+        Waiting(entry)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiters.fetch_sub(1, Ordering::Relaxed);
+    }
+}

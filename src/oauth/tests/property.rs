@@ -1,0 +1,139 @@
+//! What must hold whatever happens.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::Once;
+
+use http::header;
+use proptest::prelude::*;
+
+use super::*;
+
+const AUDIENCES: [&str; 3] = ["a", "b", "c"];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Token(i64),
+    Dead(u16),
+    Limited(u8),
+    Broken,
+    Slow(u64),
+    Panic,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => prop::sample::select(vec![-1, 0, 1, 5, 30, 59, 60, 300, 3600, 86_400]).prop_map(Step::Token),
+        2 => prop::sample::select(vec![200, 204, 302, 400, 401, 403, 404, 500, 503]).prop_map(Step::Dead),
+        1 => (0..90u8).prop_map(Step::Limited),
+        1 => Just(Step::Broken),
+        1 => (0..60u64).prop_map(Step::Slow),
+        1 => Just(Step::Panic),
+    ]
+}
+
+/// Runs a script with callers now and then and a clock that is stepped. Every token carries its own end, by a clock
+/// that nobody touches, and whom it is for; both are looked at each time it is served.
+async fn run(steps: Vec<Step>, moves: Vec<(u64, i64, usize)>) {
+    let begun = Instant::now();
+    let bench = bench(move |request, number| {
+        let audience = request.audience.as_deref().unwrap_or_default();
+        let plain = |life: i64| {
+            let end = (begun.elapsed().as_millis() as i64 + life.max(1) * 1000 + 50) as u64;
+            let body = json!({ "access_token": format!("{audience}.{number}.{end}"), "expires_in": life });
+            reply(200, body.to_string())
+        };
+        match steps[(number - 1) % steps.len()] {
+            Step::Token(life) => plain(life),
+            Step::Dead(status) => reply(status, "{}"),
+            Step::Limited(seconds) => {
+                let answer = Answer::new(429, "").with(header::RETRY_AFTER, &seconds.to_string());
+                Reply { after: Duration::ZERO, with: Ok(answer) }
+            }
+            Step::Broken => {
+                Reply { after: secs(1), with: Err(Failure::new(Cause::Transient, "connection reset")) }
+            }
+            Step::Slow(seconds) => {
+                Reply { after: secs(seconds), ..reply(200, json!({ "expires_in": 60 }).to_string()) }
+            }
+            Step::Panic => panic!("on purpose"),
+        }
+    });
+    let sources = AUDIENCES.map(|audience| bench.tokens.source(request(audience)));
+    for (seconds, stepped, waits) in moves {
+        bench.clock.step(stepped);
+        if let Some(source) = sources.get(waits) {
+            let until = Instant::now() + secs(5);
+            let _ = source.wait(until).await;
+            assert!(Instant::now() <= until + Duration::from_millis(2));
+        }
+        for _ in 0..20 {
+            sleep(secs(seconds) / 20).await;
+            for (source, audience) in sources.iter().zip(AUDIENCES) {
+                let Some(token) = source.current() else { continue };
+                let mut parts = token.reveal().split('.');
+                assert_eq!(parts.next(), Some(audience), "a token of somebody else's");
+                let end: u128 = parts.next_back().unwrap().parse().unwrap();
+                assert!(begun.elapsed().as_millis() < end, "served after its end");
+                assert!(token.expires_at() > bench.clock.wall(), "served after its end by the wall clock");
+            }
+        }
+    }
+    let hours = begun.elapsed().as_secs_f64() / 3600.0;
+    assert!(bench.asked() as f64 <= 3273.0 * hours + 5.0, "{} requests in {hours} h", bench.asked());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_expired_token_is_never_served(
+        steps in prop::collection::vec(step(), 1..12),
+        moves in prop::collection::vec(
+            (1..4000u64, prop_oneof![6 => Just(0i64), 1 => -7200..7200i64], 0..6usize), 1..12),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        QUIET.call_once(|| std::panic::set_hook(Box::new(quiet)));
+        runtime.block_on(run(steps, moves));
+    }
+
+    #[test]
+    fn a_change_of_any_field_makes_another_request(field in 0..8usize, text in "[a-z]{1,8}") {
+        let one = request("a");
+        let mut other = one.clone();
+        match field {
+            0 => other.endpoint += &text,
+            1 => other.client_id += &text,
+            2 => other.client_secret = format!("{}{text}", one.client_secret.expose()).into(),
+            3 => other.audience = Some(format!("a{text}")),
+            4 => other.oauth_scope = Some(text),
+            5 => other.resource = Some(text),
+            6 => { other.extra.insert(text, String::new()); }
+            _ => other.audience = None,
+        }
+        prop_assert_ne!(&one, &other);
+        prop_assert_ne!(hash(&one), hash(&other));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let bench = bench(|_, number| token(number, 300));
+            let sources = [one, other].map(|request| bench.tokens.source(request));
+            let (first, second) = (sources[0].wait(soon()).await, sources[1].wait(soon()).await);
+            assert_ne!(first.unwrap().authorization(), second.unwrap().authorization());
+        });
+    }
+}
+
+static QUIET: Once = Once::new();
+
+/// Panics on purpose say nothing; all others do.
+fn quiet(info: &std::panic::PanicHookInfo<'_>) {
+    if info.payload_as_str() != Some("on purpose") {
+        eprintln!("{info}");
+    }
+}
+
+fn hash(request: &TokenRequest) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    request.hash(&mut hasher);
+    hasher.finish()
+}

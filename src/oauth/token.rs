@@ -1,0 +1,103 @@
+//! The token: the header it becomes, its end, and what it says of itself.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+use serde_json::Value;
+
+use super::answer::Grant;
+use super::clock::{Clock, Deadline};
+use super::life::{self, Life};
+
+/// A token as it was obtained. It never changes; the next one takes its place.
+pub struct Token {
+    authorization: HeaderValue,
+    generation: u64,
+    claims: Option<Value>,
+    exp: Option<i64>,
+    obtained_at: SystemTime,
+    /// From its start to its end, which is more than what was left when the endpoint handed it out once more.
+    life: Duration,
+    end: Deadline,
+    served_until: Deadline,
+}
+
+impl Token {
+    /// `Bearer …`, marked sensitive.
+    pub fn authorization(&self) -> &HeaderValue {
+        &self.authorization
+    }
+
+    /// The token itself, for `token --reveal` alone.
+    pub fn reveal(&self) -> &str {
+        self.authorization.to_str().unwrap_or_default().trim_start_matches("Bearer ")
+    }
+
+    /// Grows with every new token of the process. The same token handed out once more keeps its generation.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The payload of a JWT, unverified; absent when the token is opaque.
+    pub fn claims(&self) -> Option<&Value> {
+        self.claims.as_ref()
+    }
+
+    /// When it was obtained, by our wall clock.
+    pub fn obtained_at(&self) -> SystemTime {
+        self.obtained_at
+    }
+
+    /// Its end, by our wall clock. It is served until a little before.
+    pub fn expires_at(&self) -> SystemTime {
+        self.end.wall
+    }
+
+    /// The token just granted, beside the one it follows. `next` makes a generation.
+    pub(super) fn new(
+        grant: Grant,
+        life: &Life,
+        clock: &Clock,
+        previous: Option<&Token>,
+        next: impl FnOnce() -> u64,
+    ) -> Token {
+        let same = previous.filter(|previous| previous.authorization == grant.authorization);
+        let whole = same.map_or(life.left, |same| same.life.max(life.left));
+        let end = clock.deadline(life.left);
+        Token {
+            authorization: grant.authorization,
+            generation: same.map_or_else(next, |same| same.generation),
+            claims: grant.claims,
+            exp: life.exp,
+            obtained_at: clock.wall(),
+            life: whole,
+            end,
+            served_until: end.earlier(life::margin(whole)),
+        }
+    }
+
+    /// Whether it may be sent now. Asked for every request.
+    pub(super) fn is_servable(&self, clock: &Clock) -> bool {
+        !clock.left(&self.served_until).is_zero()
+    }
+
+    /// Whether the endpoint handed out nothing newer than the token before.
+    pub(super) fn moved_nothing(&self, previous: &Token) -> bool {
+        self.authorization == previous.authorization || (self.exp.is_some() && self.exp == previous.exp)
+    }
+
+    /// Whether it is too short-lived to be renewed for nobody.
+    pub(super) fn is_short(&self) -> bool {
+        self.life < life::SHORT
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("generation", &self.generation)
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
+}

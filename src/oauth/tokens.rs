@@ -1,0 +1,108 @@
+//! The registry: one source for each distinct token request, one pace for each token host.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+
+use super::Config;
+use super::answer::Ask;
+use super::clock::Clock;
+use super::entry::{Entry, State};
+use super::pace::Pace;
+use super::quarantine::Client;
+use super::renewal;
+use super::request::TokenRequest;
+use super::source::TokenSource;
+use crate::secret::Secret;
+
+/// All sources of the process. Clones are the same registry.
+#[derive(Clone)]
+pub struct Tokens(Arc<Registry>);
+
+struct Registry {
+    ask: Arc<dyn Ask>,
+    clock: Clock,
+    runtime: Handle,
+    limit: Duration,
+    ids: AtomicU64,
+    generations: Arc<AtomicU64>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    sources: HashMap<TokenRequest, Weak<TokenSource>>,
+    clients: HashMap<(String, String, Secret), Weak<Client>>,
+    /// Kept for good: dropping a source and making it anew must not outrun the pace.
+    hosts: HashMap<String, Arc<Pace>>,
+}
+
+impl Tokens {
+    /// An empty registry. Must be called on the control thread's runtime: every renewal task runs there, so that load
+    /// on the workers delays none. All else may be called from any thread.
+    pub fn new(config: &Config, ask: Arc<dyn Ask>, clock: Clock) -> Tokens {
+        Tokens(Arc::new(Registry {
+            ask,
+            clock,
+            runtime: Handle::current(),
+            limit: config.timeout + Duration::from_secs(5),
+            ids: AtomicU64::new(0),
+            generations: Arc::new(AtomicU64::new(0)),
+            known: Mutex::default(),
+        }))
+    }
+
+    /// The source for this request: the same one for an equal request as long as anybody holds it. A new one asks for
+    /// its first token at once, when the pace allows.
+    pub fn source(&self, request: TokenRequest) -> Arc<TokenSource> {
+        let registry = &*self.0;
+        let mut known = registry.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = known.sources.get(&request).and_then(Weak::upgrade) {
+            return source;
+        }
+        known.sources.retain(|_, source| source.strong_count() > 0);
+        known.clients.retain(|_, client| client.strong_count() > 0);
+        let pace = known.hosts.entry(request.host()).or_insert_with(|| Arc::new(Pace::new())).clone();
+        let key = (request.endpoint.clone(), request.client_id.clone(), request.client_secret.clone());
+        let client = known.clients.get(&key).and_then(Weak::upgrade).unwrap_or_default();
+        known.clients.insert(key, Arc::downgrade(&client));
+        let entry = Arc::new(Entry {
+            id: registry.ids.fetch_add(1, Ordering::Relaxed),
+            request: request.clone(),
+            clock: registry.clock.clone(),
+            pace,
+            client,
+            token: ArcSwapOption::empty(),
+            used: AtomicBool::new(false),
+            waiters: Arc::new(AtomicUsize::new(0)),
+            wake: Notify::new(),
+            changed: watch::Sender::new(()),
+            generations: registry.generations.clone(),
+            state: Mutex::new(State::default()),
+        });
+        let task = renewal::supervise(entry.clone(), registry.ask.clone(), registry.limit);
+        let supervisor = registry.runtime.spawn(task).abort_handle();
+        let source = Arc::new(TokenSource { entry, supervisor });
+        known.sources.insert(request, Arc::downgrade(&source));
+        source
+    }
+
+    /// The source for the request that follows `old`'s, after the credentials changed: asks with the new ones at once,
+    /// and serves `old`'s token until it has its own, if only the secret differs. Drop `old` afterwards.
+    pub fn succeed(&self, old: &TokenSource, request: TokenRequest) -> Arc<TokenSource> {
+        let source = self.source(request);
+        source.adopt(old);
+        source
+    }
+
+    /// Every source that somebody holds, for status and metrics.
+    pub fn sources(&self) -> Vec<Arc<TokenSource>> {
+        let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.sources.values().filter_map(Weak::upgrade).collect()
+    }
+}
