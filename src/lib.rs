@@ -30,7 +30,10 @@ pub mod upstream;
 
 pub mod address;
 pub mod body;
+pub mod io;
 pub mod metrics;
+pub mod reason;
 pub mod scope;
 pub mod secret;
 pub mod shutdown;
+pub mod upstream_address;

@@ -1,4 +1,7 @@
-//! Listeners: the addresses that callers connect to.
+//! Listeners: the addresses that callers connect to, and the workers that serve their connections.
+//!
+//! A thread of its own accepts and hands each connection to the least loaded worker; a worker is a thread with a
+//! runtime, connection pools and counters of its own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +10,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::scope::Scope;
+
+mod accept;
+mod bind;
+mod connection;
+mod detect;
+mod watch;
+mod worker;
+
+pub use accept::{Acceptor, accept};
+pub use bind::{BindError, Bound};
+pub use connection::Entrance;
+pub use worker::{Handle, Worker};
 
 /// One listener: an address, and whether it is pinned to a scope or speaks TLS.
 #[derive(Clone, Debug, Serialize, Deserialize)]

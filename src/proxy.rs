@@ -1,1 +1,349 @@
-//! Being built.
+//! The request path: a worker's proxy admits, routes, takes the token, rewrites, sends and streams back.
+//!
+//! [`Proxy::serve`] always answers; `forward` asks and uses `?`.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::access::Access;
+use crate::body::poll_caller;
+use crate::metrics::Shard;
+use crate::oauth::Token;
+use crate::reason::Reason;
+use crate::route::{self, Leg};
+use crate::scope::Scope;
+use crate::upstream::{self, AnswerBody, Payload, Pool};
+
+mod destination;
+mod error;
+mod exchange;
+mod location;
+mod reply;
+mod rewrite;
+mod tunnel;
+
+pub use destination::{Destination, Destinations};
+pub use error::Error;
+pub use exchange::{AccessLog, OpenExchanges, Reads, Tracked};
+pub use reply::{Dialect, NAME};
+
+use exchange::Exchange;
+
+/// What a worker needs to serve requests.
+pub struct Proxy {
+    destinations: Arc<ArcSwap<Destinations>>,
+    /// The pools of the destinations that were current when a request last looked.
+    pools: RefCell<Rc<Pools>>,
+    settings: Settings,
+    shard: Arc<Shard>,
+    draining: Cell<bool>,
+}
+
+/// What does not change while a worker lives.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The upstream connections.
+    pub upstream: upstream::Config,
+    /// How long a request waits for a token.
+    pub token_wait: Duration,
+    /// Which exchanges get an access line.
+    pub access_log: AccessLog,
+}
+
+/// A listener, as far as a request that came in there is concerned.
+pub struct Door {
+    /// The listener's address, for the log.
+    pub name: String,
+    /// Whom it lets in.
+    pub access: Access,
+    /// The one scope that it serves, if it is pinned.
+    pub scope: Option<Scope>,
+    /// Whether it serves `/secrets`.
+    pub secrets: bool,
+}
+
+/// A caller's connection, as far as its requests are concerned.
+pub struct Connection {
+    /// The listener that it came in by.
+    pub door: Arc<Door>,
+    /// Our end of it; `None` on a Unix socket.
+    pub local: Option<SocketAddr>,
+    /// Its requests under way.
+    pub open: OpenExchanges,
+}
+
+struct Pools {
+    destinations: Arc<Destinations>,
+    pools: Vec<Pool>,
+}
+
+/// The longest body that is taken as a whole before it is sent, so that it can be sent again.
+const WHOLE: usize = 64 * 1024;
+/// An answer that comes before its request was read: so much of the request is read, for so long, before hyper
+/// closes the connection, or the closing could destroy the answer on its way.
+const DRAINED: usize = 256 * 1024;
+const DRAIN_WAIT: Duration = Duration::from_secs(1);
+
+impl Proxy {
+    /// A worker's proxy. The destinations may be swapped at any time.
+    pub fn new(destinations: Arc<ArcSwap<Destinations>>, settings: Settings, shard: Arc<Shard>) -> Proxy {
+        let pools = Pools::of(destinations.load_full(), &settings.upstream);
+        Proxy { destinations, pools: RefCell::new(Rc::new(pools)), settings, shard, draining: Cell::new(false) }
+    }
+
+    /// The worker's counters.
+    pub fn shard(&self) -> &Arc<Shard> {
+        &self.shard
+    }
+
+    /// From now on answers over HTTP/1.1 tell the caller to close its connection.
+    pub fn drain(&self) {
+        self.draining.set(true);
+    }
+
+    /// Closes upstream connections that have been idle or open for too long.
+    pub fn sweep(&self) {
+        self.pools.borrow().pools.iter().for_each(Pool::sweep);
+    }
+
+    /// Answers one request, whatever happens.
+    pub async fn serve(
+        self: Rc<Proxy>,
+        connection: Rc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<Tracked> {
+        let (mut parts, body) = request.into_parts();
+        let mut body = Some(body);
+        let version = parts.version;
+        let dialect = dialect(&parts);
+        let mut exchange = self.exchange(Rc::clone(&connection), &parts, dialect);
+        let result = self.forward(&connection, &mut parts, &mut body, &mut exchange).await;
+        let mut response = match result {
+            Ok(answer) => {
+                let (head, body) = answer.into_parts();
+                let tracked = Tracked::upstream(body, &head.headers, exchange);
+                Response::from_parts(head, tracked)
+            }
+            Err(error) => {
+                let reply = reply::reply(&error, dialect);
+                exchange.failed(&error, reply.status());
+                if version != Version::HTTP_2 {
+                    discard(body).await;
+                }
+                reply.map(|body| Tracked::own(body, exchange))
+            }
+        };
+        if version != Version::HTTP_2 {
+            *response.version_mut() = Version::HTTP_11;
+            if self.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+        }
+        response
+    }
+
+    /// The path of a request, in order.
+    async fn forward(
+        &self,
+        connection: &Connection,
+        parts: &mut Parts,
+        body: &mut Option<Incoming>,
+        exchange: &mut Exchange,
+    ) -> Result<Response<AnswerBody>, Error> {
+        let deadline = grpc_timeout(parts).map(|timeout| exchange.started + timeout);
+        let requested = route::target(parts)?.clone();
+        rewrite::refuse(parts)?;
+        connection.door.access.admit(parts, connection.local)?;
+
+        let pools = self.current();
+        let grpc = exchange.dialect == Dialect::Grpc;
+        let (door, routes) = (&connection.door, &pools.destinations.routes);
+        let route = routes.find(&parts.method, requested.as_str(), grpc, door.scope, door.secrets)?;
+        exchange.scope = Some(route.scope);
+        let (at, destination) = pools
+            .destinations
+            .find(route.scope, route.leg)
+            .ok_or_else(|| Error::scope_not_granted(route.scope))?;
+
+        let token = self.token(destination, deadline, exchange).await?;
+        exchange.generation = token.generation();
+
+        let origin = &destination.origin;
+        let base = if route.leg == Leg::Grpc { "" } else { &origin.address.base_path };
+        let target = route.upstream_path(base, &requested)?;
+
+        let head = |version| rewrite::outgoing(parts, &target, origin, token.authorization(), version);
+        let pool = &pools.pools[at];
+        if let Some(protocol) = rewrite::asked_upgrade(parts).filter(|_| !grpc) {
+            let mut request = head(Version::HTTP_11);
+            rewrite::ask_upgrade(&mut request, &protocol);
+            let answer = pool.send_upgrade(request).await?;
+            return Ok(upgraded(answer, parts, exchange, origin, route.prefix));
+        }
+        let payload = payload(parts, body).await?;
+        let limit = deadline.or_else(|| (!grpc).then(|| exchange.started + self.settings.upstream.response_timeout));
+        let send = pool.send(&parts.method, route.held, payload, head);
+        let mut answer = match limit {
+            Some(limit) => {
+                tokio::time::timeout_at(limit, send).await.map_err(|_| Error::upstream_timeout())??
+            }
+            None => send.await?,
+        };
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Error::new(
+                Reason::UpstreamReset,
+                "the upstream switched protocols without being asked",
+            ));
+        }
+        exchange.status = answer.status();
+        rewrite::incoming(answer.headers_mut());
+        location::map_back(answer.headers_mut(), &origin.address, route.prefix);
+        Ok(answer)
+    }
+
+    /// The cached token, or the next one if it comes in time.
+    async fn token(
+        &self,
+        destination: &Destination,
+        deadline: Option<Instant>,
+        exchange: &mut Exchange,
+    ) -> Result<Arc<Token>, Error> {
+        if let Some(token) = destination.tokens.current() {
+            return Ok(token);
+        }
+        let until = Instant::now() + self.settings.token_wait;
+        let token = destination.tokens.wait(deadline.map_or(until, |deadline| until.min(deadline))).await;
+        exchange.waited = exchange.started.elapsed();
+        Ok(token?)
+    }
+
+    fn exchange(&self, connection: Rc<Connection>, parts: &Parts, dialect: Dialect) -> Exchange {
+        connection.open.begin();
+        self.shard.request_began();
+        Exchange {
+            shard: Arc::clone(&self.shard),
+            connection,
+            log: self.settings.access_log,
+            started: Instant::now(),
+            protocol: exchange::protocol(parts.version, dialect),
+            dialect,
+            method: parts.method.clone(),
+            path: parts.uri.path_and_query().cloned(),
+            scope: None,
+            status: StatusCode::OK,
+            grpc_status: None,
+            reason: None,
+            detail: None,
+            sent: 0,
+            generation: 0,
+            waited: Duration::ZERO,
+            complete: false,
+        }
+    }
+
+    /// The pools of the current destinations; made anew when those were swapped.
+    fn current(&self) -> Rc<Pools> {
+        let current = self.destinations.load();
+        let mut pools = self.pools.borrow_mut();
+        if !Arc::ptr_eq(&pools.destinations, &current) {
+            *pools = Rc::new(Pools::of(Arc::clone(&current), &self.settings.upstream));
+        }
+        Rc::clone(&pools)
+    }
+}
+
+impl Pools {
+    fn of(destinations: Arc<Destinations>, config: &upstream::Config) -> Pools {
+        let all = destinations.all().iter();
+        let pools = all.map(|place| Pool::new(Arc::clone(&place.origin), config.clone())).collect();
+        Pools { destinations, pools }
+    }
+}
+
+/// Connects caller and upstream when the upstream agreed to switch; passes its answer on when it did not.
+fn upgraded(
+    mut answer: Response<AnswerBody>,
+    parts: &mut Parts,
+    exchange: &mut Exchange,
+    origin: &upstream::Origin,
+    prefix: &str,
+) -> Response<AnswerBody> {
+    exchange.status = answer.status();
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        tunnel::connect(parts, &mut answer, Rc::clone(&exchange.connection));
+    } else {
+        rewrite::incoming(answer.headers_mut());
+        location::map_back(answer.headers_mut(), &origin.address, prefix);
+    }
+    answer
+}
+
+fn dialect(parts: &Parts) -> Dialect {
+    if route::is_grpc(&parts.headers) { Dialect::Grpc } else { Dialect::Rest }
+}
+
+/// A caller's deadline: at most eight digits and a unit (gRPC over HTTP/2, Requests).
+fn grpc_timeout(parts: &Parts) -> Option<Duration> {
+    let text = parts.headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let n: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    match unit {
+        "H" => Some(Duration::from_secs(n * 3600)),
+        "M" => Some(Duration::from_secs(n * 60)),
+        "S" => Some(Duration::from_secs(n)),
+        "m" => Some(Duration::from_millis(n)),
+        "u" => Some(Duration::from_micros(n)),
+        "n" => Some(Duration::from_nanos(n)),
+        _ => None,
+    }
+}
+
+/// Looks whether the whole body is here already, as a unary call's is: then it goes out in one piece and can be
+/// sent again. Never waits for it.
+async fn payload(parts: &Parts, slot: &mut Option<Incoming>) -> Result<Payload, Error> {
+    let Some(mut body) = slot.take().filter(|body| !body.is_end_stream()) else { return Ok(Payload::Empty) };
+    // Reading makes hyper answer `100 Continue`; over HTTP/1.1 nothing is here yet anyhow.
+    if parts.version != Version::HTTP_2 || parts.headers.contains_key(EXPECT) {
+        return Ok(Payload::Streaming { first: None, rest: body });
+    }
+    let frame = poll_fn(|cx| Poll::Ready(poll_caller(&mut body, cx))).await;
+    Ok(match frame {
+        Poll::Pending => Payload::Streaming { first: None, rest: body },
+        Poll::Ready(None) => Payload::Empty,
+        Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+            Ok(chunk) if body.is_end_stream() && chunk.len() <= WHOLE => Payload::Whole(chunk),
+            Ok(chunk) => Payload::Streaming { first: Some(chunk), rest: body },
+            Err(_trailers_alone) => Payload::Empty,
+        },
+        Poll::Ready(Some(Err(_))) => return Err(Error::new(Reason::Malformed, "the request body broke off")),
+    })
+}
+
+/// Reads what a caller still sends, within bounds.
+async fn discard(body: Option<Incoming>) {
+    let Some(mut body) = body.filter(|body| !body.is_end_stream()) else { return };
+    let read = async {
+        let mut left = DRAINED;
+        while let Some(Ok(frame)) = poll_fn(|cx| poll_caller(&mut body, cx)).await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN_WAIT, read).await;
+}

@@ -10,6 +10,7 @@ mod table;
 
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Version};
 use serde::Serialize;
 
@@ -68,8 +69,8 @@ pub struct Explanation {
     pub held: bool,
 }
 
-/// The request's target as text, in origin-form (RFC 9112 §3.2.1). A method or form that is never passed on is refused.
-pub fn target(head: &Parts) -> Result<&str, Refusal> {
+/// The request's target in origin-form (RFC 9112 §3.2.1). A method or form that is never passed on is refused.
+pub fn target(head: &Parts) -> Result<&PathAndQuery, Refusal> {
     refuse_method(&head.method)?;
     // HTTP/2 always has an authority here, from `:authority`; in HTTP/1 it comes from an absolute target, which
     // would name where to go in the caller's words.
@@ -77,7 +78,7 @@ pub fn target(head: &Parts) -> Result<&str, Refusal> {
         return Err(Refusal::Malformed("the request target must be a path, not a whole URL"));
     }
     match head.uri.path_and_query() {
-        Some(target) => Ok(target.as_str()),
+        Some(target) => Ok(target),
         None => Err(Refusal::Malformed("the request has no path")),
     }
 }

@@ -1,9 +1,32 @@
-//! Upstreams: the Camunda addresses that requests go to.
+//! Upstreams: the Camunda addresses that requests go to, and the connections to them.
+//!
+//! Each worker has its own [`Pool`] for each [`Origin`]; nothing is shared between threads.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Uri;
+use http::uri::{Authority, Scheme};
+use hyper::body::Incoming;
+use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
+
+use crate::body::Body;
+use crate::tls;
+use crate::upstream_address::UpstreamAddress;
+
+mod answer;
+mod connect;
+mod http1;
+mod http2;
+mod pool;
+mod pump;
+
+pub use answer::AnswerBody;
+pub use pool::Pool;
 
 /// One scope's upstream. What is not set comes from the credentials file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -43,6 +66,10 @@ pub struct Config {
     /// From starting to connect to a usable connection: name look-up, TCP, TLS.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
+    /// From a REST request to the head of its answer. Generous, since long polls are held by the upstream for as long
+    /// as their callers ask. gRPC calls have their own deadlines.
+    #[serde(with = "humantime_serde")]
+    pub response_timeout: Duration,
     /// An HTTP/1.1 connection is kept this long after its last answer. Shorter than what servers and load
     /// balancers keep, so that a request seldom meets a connection that is just being closed.
     #[serde(with = "humantime_serde")]
@@ -57,8 +84,170 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             connect_timeout: Duration::from_secs(10),
+            response_timeout: Duration::from_secs(3600),
             idle_timeout: Duration::from_secs(4),
             ping_interval: Duration::from_secs(45),
         }
     }
+}
+
+/// One address that requests go to, with what is needed to connect.
+#[derive(Debug)]
+pub struct Origin {
+    /// Host, port and base path.
+    pub address: UpstreamAddress,
+    /// The scheme of request targets in HTTP/2.
+    pub scheme: Scheme,
+    /// `host:port`, without the port where it is the scheme's own; goes out as `host` or `:authority`.
+    pub authority: Authority,
+    wire: Wire,
+    base_uri: Uri,
+    /// TLS with the ALPN that fits `wire`, and the same for HTTP/1.1 alone (upgrades need it).
+    tls: Option<(Arc<ClientConfig>, Arc<ClientConfig>)>,
+}
+
+/// What is spoken to an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    Http1,
+    Http2,
+    Negotiated,
+}
+
+impl Origin {
+    /// A REST origin.
+    pub fn rest(address: UpstreamAddress, config: &ScopeConfig) -> Result<Origin, OriginError> {
+        let wire = match (config.protocol, address.tls) {
+            (Protocol::Http1, _) | (Protocol::Auto, false) => Wire::Http1,
+            (Protocol::Http2, _) => Wire::Http2,
+            (Protocol::Auto, true) => Wire::Negotiated,
+        };
+        Origin::new(address, wire, config)
+    }
+
+    /// A gRPC origin: HTTP/2, whatever is configured for REST.
+    pub fn grpc(address: UpstreamAddress, config: &ScopeConfig) -> Result<Origin, OriginError> {
+        Origin::new(address, Wire::Http2, config)
+    }
+
+    fn new(address: UpstreamAddress, wire: Wire, config: &ScopeConfig) -> Result<Origin, OriginError> {
+        let scheme = if address.tls { Scheme::HTTPS } else { Scheme::HTTP };
+        let invalid = |_| OriginError::Address(address.to_string());
+        let authority: Authority = address.authority().parse().map_err(invalid)?;
+        let base_uri = Uri::builder()
+            .scheme(if address.tls { "https" } else { "http" })
+            .authority(authority.clone())
+            .path_and_query("/")
+            .build()
+            .map_err(|_| OriginError::Address(address.to_string()))?;
+        let tls = if address.tls {
+            let alpn: &[&[u8]] = match wire {
+                Wire::Http1 => &[tls::ALPN_HTTP1],
+                Wire::Http2 => &[tls::ALPN_HTTP2],
+                Wire::Negotiated => &[tls::ALPN_HTTP2, tls::ALPN_HTTP1],
+            };
+            let config = tls::client_config(config.ca_file.as_deref(), alpn).map_err(OriginError::Tls)?;
+            let mut http1 = config.clone();
+            http1.alpn_protocols = vec![tls::ALPN_HTTP1.to_vec()];
+            Some((Arc::new(config), Arc::new(http1)))
+        } else {
+            None
+        };
+        Ok(Origin { address, scheme, authority, wire, base_uri, tls })
+    }
+}
+
+/// An origin cannot be set up.
+#[derive(Debug)]
+pub enum OriginError {
+    /// The address cannot stand in a request.
+    Address(String),
+    /// TLS cannot be set up.
+    Tls(tls::Error),
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OriginError::Address(address) => write!(f, "{address} cannot be used as an address"),
+            OriginError::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OriginError {}
+
+/// A request body, by how much of it is known.
+pub enum Payload {
+    /// None.
+    Empty,
+    /// The whole of it: can be sent again.
+    Whole(Bytes),
+    /// What has been read of it, and the rest.
+    Streaming {
+        /// A chunk that was already read.
+        first: Option<Bytes>,
+        /// What still comes.
+        rest: Incoming,
+    },
+}
+
+impl Payload {
+    /// The same body once more, when all of it is here.
+    fn again(&self) -> Option<Payload> {
+        match self {
+            Payload::Empty => Some(Payload::Empty),
+            Payload::Whole(bytes) => Some(Payload::Whole(bytes.clone())),
+            Payload::Streaming { .. } => None,
+        }
+    }
+
+    fn into_body(self) -> Body {
+        match self {
+            Payload::Empty => Body::Empty,
+            Payload::Whole(bytes) => Body::Full(bytes),
+            Payload::Streaming { first, rest } => Body::Incoming { first, rest },
+        }
+    }
+}
+
+/// No answer from the upstream.
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// No connection: nothing was sent.
+    Connect(String),
+    /// The connection or the stream broke before an answer began.
+    Reset {
+        /// What was seen.
+        detail: String,
+        /// The code with which the upstream reset the stream (RFC 9113 §7).
+        code: Option<h2::Reason>,
+    },
+}
+
+impl Error {
+    fn reset(detail: String) -> Error {
+        Error::Reset { detail, code: None }
+    }
+
+    fn from_h2(error: &h2::Error) -> Error {
+        let code = error.reason().filter(|_| error.is_reset() && error.is_remote());
+        Error::Reset { detail: error.to_string(), code }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Connect(detail) | Error::Reset { detail, .. } => f.write_str(detail),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A failed try, and whether the request may go out once more.
+struct Refused {
+    error: Error,
+    again: bool,
 }

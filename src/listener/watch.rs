@@ -1,0 +1,172 @@
+//! Deadlines of a worker's connections, kept by one look a second at all of them instead of a timer for each request.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Limits;
+use crate::proxy::{Connection, Reads};
+
+/// A connection as its deadlines see it.
+pub(super) struct Watched {
+    connection: Rc<Connection>,
+    http2: bool,
+    opened: Instant,
+    /// Since when a head has been incomplete, and after how many ended requests.
+    head_began: Cell<Option<(u64, Instant)>>,
+    order: Cell<Option<Order>>,
+    ordered: Notify,
+}
+
+/// What a connection is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Take no more requests, finish those under way.
+    Finish,
+    /// End at once.
+    Cut,
+}
+
+impl Watched {
+    /// The next order.
+    pub(super) async fn order(&self) -> Order {
+        loop {
+            if let Some(order) = self.order.take() {
+                return order;
+            }
+            self.ordered.notified().await;
+        }
+    }
+
+    fn give(&self, order: Order) {
+        self.order.set(Some(order));
+        self.ordered.notify_one();
+    }
+
+    fn judge(&self, limits: &Limits, now: Instant) -> Option<Order> {
+        let open = &self.connection.open;
+        if open.count() > 0 {
+            return None;
+        }
+        // HTTP/2 has frames between requests, so that bytes are no sign of a head there.
+        if !self.http2 && open.has_unanswered_bytes() {
+            let began = match self.head_began.get() {
+                Some((ended, began)) if ended == open.ended() => began,
+                _ => now,
+            };
+            self.head_began.set(Some((open.ended(), began)));
+            if now - began >= limits.head_timeout {
+                return Some(Order::Cut);
+            }
+        }
+        let idle_since = open.last_ended().unwrap_or(self.opened);
+        let idle = now.saturating_duration_since(idle_since);
+        if idle > limits.idle_timeout + limits.head_timeout {
+            return Some(Order::Cut);
+        }
+        (idle > limits.idle_timeout).then_some(Order::Finish)
+    }
+}
+
+/// A worker's connections.
+#[derive(Default)]
+pub(super) struct Watch {
+    connections: RefCell<Vec<Weak<Watched>>>,
+}
+
+impl Watch {
+    pub(super) fn add(&self, connection: Rc<Connection>, http2: bool) -> Rc<Watched> {
+        let watched = Rc::new(Watched {
+            connection,
+            http2,
+            opened: Instant::now(),
+            head_began: Cell::new(None),
+            order: Cell::new(None),
+            ordered: Notify::new(),
+        });
+        self.connections.borrow_mut().push(Rc::downgrade(&watched));
+        watched
+    }
+
+    /// Looks at all connections, and forgets those that have ended.
+    pub(super) fn look(&self, limits: &Limits) {
+        let now = Instant::now();
+        self.each(|watched| {
+            if let Some(order) = watched.judge(limits, now) {
+                watched.give(order);
+            }
+        });
+    }
+
+    /// Tells the connections of a protocol, or of any, what to do.
+    pub(super) fn order(&self, order: Order, http2_only: bool) {
+        self.each(|watched| {
+            if watched.http2 || !http2_only {
+                watched.give(order);
+            }
+        });
+    }
+
+    fn each(&self, mut look: impl FnMut(&Watched)) {
+        self.connections.borrow_mut().retain(|weak| match weak.upgrade() {
+            Some(watched) => {
+                look(&watched);
+                true
+            }
+            None => false,
+        });
+    }
+}
+
+/// Counts reads, so that a head that does not come to its end is noticed.
+pub(super) struct Heard<T> {
+    pub(super) inner: T,
+    pub(super) reads: Reads,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.reads.count();
+        }
+        result
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Heard<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}

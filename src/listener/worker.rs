@@ -1,0 +1,167 @@
+//! A worker: one thread, one runtime, its own upstream pools, connections and counters.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::MissedTickBehavior;
+
+use super::Limits;
+use super::accept::{Accepted, Acceptor};
+use super::connection;
+use super::watch::{Order, Watch};
+use crate::metrics::Shard;
+use crate::proxy::{Destinations, Proxy, Settings};
+use crate::shutdown::{Phase, Shutdown};
+
+/// How long idle HTTP/1.1 connections may still bring a request after the drain has begun: closed at once, they
+/// could lose one that is on its way. Its answer closes the connection.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A worker's state, on its own thread.
+pub struct Worker {
+    pub(super) proxy: Rc<Proxy>,
+    pub(super) watch: Watch,
+    pub(super) limits: Limits,
+    shard: Arc<Shard>,
+    connections: Cell<usize>,
+    empty: Notify,
+}
+
+/// The control side of a worker.
+pub struct Handle {
+    /// Where connections are handed over.
+    pub acceptor: Acceptor,
+    /// Ends when the worker has stopped; true when every connection ended by itself.
+    pub thread: JoinHandle<bool>,
+}
+
+impl Worker {
+    /// Starts a worker's thread.
+    ///
+    /// # Errors
+    /// When the system has no thread or no event queue to give.
+    pub fn start(
+        name: String,
+        destinations: Arc<ArcSwap<Destinations>>,
+        settings: Settings,
+        limits: Limits,
+        shard: Arc<Shard>,
+        shutdown: Shutdown,
+    ) -> io::Result<Handle> {
+        let (hand, accepted) = unbounded_channel();
+        let runtime_failed = std::sync::mpsc::sync_channel(1);
+        let (tell, told) = runtime_failed;
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = tell.send(Err(error));
+                    return false;
+                }
+            };
+            let _ = tell.send(Ok(()));
+            runtime.block_on(async move {
+                let proxy = Rc::new(Proxy::new(destinations, settings, Arc::clone(&shard)));
+                let worker = Worker {
+                    proxy,
+                    watch: Watch::default(),
+                    limits,
+                    shard,
+                    connections: Cell::new(0),
+                    empty: Notify::new(),
+                };
+                Rc::new(worker).run(accepted, shutdown).await
+            })
+        })?;
+        told.recv().map_err(|_| io::Error::other("a worker's thread ended at once"))??;
+        Ok(Handle { acceptor: Acceptor { hand, load: Arc::new(AtomicUsize::new(0)) }, thread })
+    }
+
+    /// Serves until the drain is over or the process stops; true when every connection ended by itself.
+    async fn run(self: Rc<Worker>, mut accepted: UnboundedReceiver<Accepted>, shutdown: Shutdown) -> bool {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.reached(Phase::Draining) => break,
+                next = accepted.recv() => match next {
+                    Some(accepted) => self.serve(accepted),
+                    None => break,
+                },
+                _ = ticks.tick() => {
+                    self.watch.look(&self.limits);
+                    self.proxy.sweep();
+                }
+            }
+        }
+        tokio::select! {
+            biased;
+            () = self.drain(accepted) => true,
+            () = shutdown.reached(Phase::Stopping) => self.connections.get() == 0,
+        }
+    }
+
+    fn serve(self: &Rc<Worker>, accepted: Accepted) {
+        let Accepted { socket, entrance, place } = accepted;
+        let open = Open::new(Rc::clone(self));
+        tokio::task::spawn_local(async move {
+            connection::serve(Rc::clone(&open.0), entrance, socket).await;
+            drop((open, place));
+        });
+    }
+
+    /// Takes the connections that were accepted before the listeners closed, and lets all of them finish.
+    async fn drain(self: &Rc<Worker>, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
+        self.proxy.drain();
+        // GOAWAY loses nothing: a request that crosses it is not processed, and its client knows.
+        self.watch.order(Order::Finish, true);
+        let linger = tokio::time::sleep(LINGER);
+        let mut linger = std::pin::pin!(linger);
+        let (mut accepting, mut lingering) = (true, true);
+        while accepting || self.connections.get() > 0 {
+            tokio::select! {
+                next = accepted.recv(), if accepting => match next {
+                    Some(accepted) => self.serve(accepted),
+                    None => accepting = false,
+                },
+                () = &mut linger, if lingering => {
+                    lingering = false;
+                    self.watch.order(Order::Finish, false);
+                }
+                () = self.empty.notified() => {}
+                () = tokio::time::sleep(LINGER), if !lingering => self.watch.order(Order::Finish, false),
+            }
+        }
+    }
+}
+
+/// Counts a connection while it is open, also when its task panics.
+struct Open(Rc<Worker>);
+
+impl Open {
+    fn new(worker: Rc<Worker>) -> Open {
+        worker.connections.set(worker.connections.get() + 1);
+        worker.shard.connection_opened();
+        Open(worker)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get() - 1);
+        self.0.shard.connection_closed();
+        if self.0.connections.get() == 0 {
+            self.0.empty.notify_one();
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Where requests go: for each scope its addresses and its token.
+
+use std::sync::Arc;
+
+use crate::oauth::TokenSource;
+use crate::route::{Leg, RouteTable};
+use crate::scope::Scope;
+use crate::upstream::Origin;
+
+/// One address of a scope with the token that it gets, and no other.
+#[derive(Clone)]
+pub struct Destination {
+    /// Where the requests go.
+    pub origin: Arc<Origin>,
+    /// The token that is added.
+    pub tokens: Arc<TokenSource>,
+}
+
+/// Routes and destinations; swapped as a whole, so that a request sees one state of things.
+pub struct Destinations {
+    /// Which request goes to which scope.
+    pub routes: RouteTable,
+    places: Vec<Destination>,
+    /// By scope and leg, where in `places`.
+    index: [[Option<usize>; 2]; Scope::ALL.len()],
+}
+
+impl Destinations {
+    /// No scope has an address yet.
+    pub fn new(routes: RouteTable) -> Destinations {
+        Destinations { routes, places: Vec::new(), index: Default::default() }
+    }
+
+    /// Grants a scope: its requests of this leg go there.
+    pub fn insert(&mut self, scope: Scope, leg: Leg, destination: Destination) {
+        self.index[scope as usize][leg as usize] = Some(self.places.len());
+        self.places.push(destination);
+    }
+
+    /// The destination of a scope's leg, with its place in [`Destinations::all`]; `None` when it is not granted.
+    pub fn find(&self, scope: Scope, leg: Leg) -> Option<(usize, &Destination)> {
+        let at = self.index[scope as usize][leg as usize]?;
+        Some((at, &self.places[at]))
+    }
+
+    /// All destinations.
+    pub fn all(&self) -> &[Destination] {
+        &self.places
+    }
+}

@@ -1,0 +1,94 @@
+//! Why a request is answered here and not upstream.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::access::Denial;
+use crate::oauth::{Cause, Unavailable};
+use crate::reason::Reason;
+use crate::route::Refusal;
+use crate::scope::Scope;
+use crate::upstream;
+
+/// A failure on the way, as the caller will see it.
+#[derive(Debug)]
+pub struct Error {
+    /// The word for it.
+    pub reason: Reason,
+    /// A sentence for a person: what happened and what to do.
+    pub detail: Cow<'static, str>,
+    /// When another try makes sense.
+    pub retry_after: Option<Duration>,
+}
+
+impl Error {
+    pub(super) fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Error {
+        Error { reason, detail: detail.into(), retry_after: None }
+    }
+
+    pub(super) fn scope_not_granted(scope: Scope) -> Error {
+        Error::new(
+            Reason::ScopeNotGranted,
+            format!(
+                "the credentials do not grant the scope `{scope}`: create a client with that scope in Console and use its credentials file"
+            ),
+        )
+    }
+
+    pub(super) fn upstream_timeout() -> Error {
+        Error::new(Reason::UpstreamTimeout, "the upstream did not answer in time")
+    }
+}
+
+impl From<Denial> for Error {
+    fn from(denial: Denial) -> Error {
+        match denial {
+            Denial::Malformed(what) => Error::new(Reason::Malformed, what),
+            Denial::HostDenied => Error::new(
+                Reason::HostDenied,
+                "the Host is none of this proxy's names: use localhost or the address it listens on, or add the name to access.allowed_hosts",
+            ),
+            Denial::OriginDenied => Error::new(
+                Reason::OriginDenied,
+                "requests from web pages are refused: add the page's origin to access.allowed_origins if it may act with this proxy's credentials",
+            ),
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        let detail = refusal.to_string();
+        let reason = match refusal {
+            Refusal::NoRoute(_) => Reason::NoRoute,
+            Refusal::MethodRefused => Reason::MethodRefused,
+            Refusal::Malformed(_) => Reason::Malformed,
+        };
+        Error::new(reason, detail)
+    }
+}
+
+impl From<Unavailable> for Error {
+    fn from(unavailable: Unavailable) -> Error {
+        let reason = match unavailable.cause {
+            None => Reason::TokenPending,
+            Some(Cause::Transient | Cause::Malformed) => Reason::TokenEndpointUnavailable,
+            Some(Cause::RateLimited) => Reason::TokenRateLimited,
+            Some(Cause::Rejected) => Reason::CredentialsRejected,
+        };
+        Error { reason, detail: unavailable.detail.into(), retry_after: unavailable.retry_after }
+    }
+}
+
+impl From<upstream::Error> for Error {
+    fn from(error: upstream::Error) -> Error {
+        match error {
+            upstream::Error::Connect(detail) => {
+                Error::new(Reason::UpstreamConnect, format!("the upstream cannot be reached: {detail}"))
+            }
+            upstream::Error::Reset { detail, .. } => {
+                Error::new(Reason::UpstreamReset, format!("the upstream broke the exchange off: {detail}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! An exchange's record: kept while its answer streams, closed with one access line when the last frame leaves.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Version};
+use http::uri::PathAndQuery;
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Connection;
+use super::error::Error;
+use super::reply::{Dialect, grpc_status};
+use crate::body::{self, Body};
+use crate::metrics::{Origin, Protocol, Shard};
+use crate::reason::Reason;
+use crate::scope::Scope;
+use crate::upstream::AnswerBody;
+
+/// What is known of one request and its answer.
+pub(super) struct Exchange {
+    pub(super) shard: Arc<Shard>,
+    pub(super) connection: Rc<Connection>,
+    pub(super) log: AccessLog,
+    pub(super) started: Instant,
+    pub(super) protocol: Protocol,
+    pub(super) dialect: Dialect,
+    pub(super) method: Method,
+    pub(super) path: Option<PathAndQuery>,
+    pub(super) scope: Option<Scope>,
+    pub(super) status: StatusCode,
+    pub(super) grpc_status: Option<u16>,
+    pub(super) reason: Option<Reason>,
+    /// The sentence that the caller was told, for the log.
+    pub(super) detail: Option<Box<str>>,
+    pub(super) sent: u64,
+    pub(super) generation: u64,
+    pub(super) waited: Duration,
+    /// Whether the last frame has left.
+    pub(super) complete: bool,
+}
+
+/// Which exchanges get a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLog {
+    /// Every one.
+    #[default]
+    All,
+    /// Those that the proxy answered itself, that broke, or that ended in a status of 500 and above.
+    Errors,
+    /// None.
+    Off,
+}
+
+/// A connection's exchanges under way, and what its deadlines need to know of them.
+#[derive(Debug, Default)]
+pub struct OpenExchanges {
+    count: Cell<usize>,
+    ended: Cell<u64>,
+    last_ended: Cell<Option<Instant>>,
+    reads: Reads,
+    reads_answered: Cell<u32>,
+    over: Notify,
+}
+
+/// How often a connection's socket gave bytes. Shared with the socket, which must be `Send` for hyper's upgrades.
+#[derive(Clone, Debug, Default)]
+pub struct Reads(Arc<AtomicU32>);
+
+impl Reads {
+    /// One more.
+    pub fn count(&self) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+}
+
+impl OpenExchanges {
+    /// How many are under way.
+    pub fn count(&self) -> usize {
+        self.count.get()
+    }
+
+    /// How many have ended.
+    pub fn ended(&self) -> u64 {
+        self.ended.get()
+    }
+
+    /// When the last one ended; `None` before the first.
+    pub fn last_ended(&self) -> Option<Instant> {
+        self.last_ended.get()
+    }
+
+    /// The counter that the connection's socket feeds.
+    pub fn reads(&self) -> Reads {
+        self.reads.clone()
+    }
+
+    /// Whether bytes have come since the last exchange ended: the beginning of a next one.
+    pub fn has_unanswered_bytes(&self) -> bool {
+        self.reads.0.load(Relaxed) != self.reads_answered.get()
+    }
+
+    /// Waits until none is under way: a tunnel outlives the connection's HTTP.
+    pub async fn over(&self) {
+        while self.count() > 0 {
+            self.over.notified().await;
+        }
+    }
+
+    /// Another one begins; whoever calls this owes an [`OpenExchanges::end`].
+    pub(super) fn begin(&self) {
+        self.count.set(self.count.get() + 1);
+    }
+
+    /// One is over.
+    pub(super) fn end(&self) {
+        self.count.set(self.count.get() - 1);
+        self.ended.set(self.ended.get() + 1);
+        self.last_ended.set(Some(Instant::now()));
+        self.reads_answered.set(self.reads.0.load(Relaxed));
+        if self.count() == 0 {
+            self.over.notify_one();
+        }
+    }
+}
+
+impl Exchange {
+    /// The proxy answers by itself.
+    pub(super) fn failed(&mut self, error: &Error, status: StatusCode) {
+        self.reason = Some(error.reason);
+        self.detail = Some(error.detail.as_ref().into());
+        self.status = status;
+    }
+
+    fn note_grpc_status(&mut self, headers: &HeaderMap) {
+        if self.dialect == Dialect::Grpc
+            && let Some(status) = headers.get("grpc-status")
+        {
+            self.grpc_status = status.to_str().ok().and_then(|status| status.parse().ok());
+        }
+    }
+
+    fn wants_line(&self) -> bool {
+        match self.log {
+            AccessLog::All => true,
+            AccessLog::Errors => self.reason.is_some() || !self.complete || self.status.as_u16() >= 500,
+            AccessLog::Off => false,
+        }
+    }
+
+    fn write_line(&self, total: Duration) {
+        tracing::info!(
+            target: "access",
+            listener = &*self.connection.door.name,
+            protocol = self.protocol.name(),
+            scope = self.scope.map(Scope::name),
+            method = self.method.as_str(),
+            // Never the query: it belongs to the caller.
+            path = self.path.as_ref().map(PathAndQuery::path),
+            status = self.status.as_u16(),
+            grpc_status = self.grpc_status,
+            origin = if self.reason.is_some() { "proxy" } else { "upstream" },
+            reason = self.reason.map(Reason::name),
+            detail = self.detail.as_deref(),
+            aborted = (!self.complete).then_some(true),
+            bytes_out = self.sent,
+            token_generation = (self.generation > 0).then_some(self.generation),
+            token_wait_ms = (!self.waited.is_zero()).then_some(self.waited.as_millis() as u64),
+            total_ms = total.as_secs_f64() * 1000.0,
+            "request"
+        );
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let total = self.started.elapsed();
+        let origin = match self.reason {
+            Some(reason) => Origin::Proxy(reason),
+            None => Origin::Upstream(self.status),
+        };
+        self.shard.request_ended(self.scope, self.protocol, origin, total);
+        self.connection.open.end();
+        if self.wants_line() {
+            self.write_line(total);
+        }
+    }
+}
+
+/// The body of an answer with its exchange's record.
+pub struct Tracked {
+    kind: Kind,
+    exchange: Exchange,
+}
+
+enum Kind {
+    Own(Body),
+    Upstream(AnswerBody),
+    Over,
+}
+
+impl Tracked {
+    pub(super) fn own(body: Body, exchange: Exchange) -> Tracked {
+        Tracked { kind: Kind::Own(body), exchange }
+    }
+
+    pub(super) fn upstream(body: AnswerBody, headers: &HeaderMap, mut exchange: Exchange) -> Tracked {
+        exchange.note_grpc_status(headers);
+        Tracked { kind: Kind::Upstream(body), exchange }
+    }
+
+    /// A gRPC stream whose upstream is lost ends in a status, so that the caller need not guess. A stream that the
+    /// upstream itself reset is reset with the same code.
+    fn broken(&mut self, error: body::Error) -> Option<Result<Frame<Bytes>, body::Error>> {
+        if self.exchange.dialect == Dialect::Rest || error.is_reset_by_peer() {
+            return Some(Err(error));
+        }
+        let told = Error::new(Reason::UpstreamReset, "the connection to the upstream was lost in the middle of the answer");
+        self.exchange.failed(&told, self.exchange.status);
+        self.exchange.complete = true;
+        self.kind = Kind::Over;
+        Some(Ok(Frame::trailers(grpc_status(&told))))
+    }
+}
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = body::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, body::Error>>> {
+        let frame = match &mut self.kind {
+            Kind::Own(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Kind::Upstream(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Kind::Over => None,
+        };
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.exchange.sent += data.len() as u64;
+                } else if let Some(trailers) = frame.trailers_ref() {
+                    self.exchange.note_grpc_status(trailers);
+                    self.exchange.complete = true;
+                }
+            }
+            None => self.exchange.complete = true,
+            Some(Err(_)) => {}
+        }
+        Poll::Ready(match frame {
+            Some(Err(error)) => self.broken(error),
+            other => other,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Own(body) => body.is_end_stream(),
+            Kind::Upstream(body) => body.is_end_stream(),
+            Kind::Over => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Own(body) => body.size_hint(),
+            Kind::Upstream(body) => body.size_hint(),
+            Kind::Over => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.exchange.complete |= self.is_end_stream();
+    }
+}
+
+/// The protocol as callers know it.
+pub(super) fn protocol(version: Version, dialect: Dialect) -> Protocol {
+    match (dialect, version) {
+        (Dialect::Grpc, _) => Protocol::Grpc,
+        (Dialect::Rest, Version::HTTP_2) => Protocol::Http2,
+        (Dialect::Rest, _) => Protocol::Http1,
+    }
+}

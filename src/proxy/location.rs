@@ -1,0 +1,116 @@
+//! Answers that point into the upstream's base are mapped back under the prefix that the caller used.
+
+use http::header::{LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+
+use crate::upstream_address::UpstreamAddress;
+
+/// Maps `location` and the paths of cookies back.
+pub(super) fn map_back(headers: &mut HeaderMap, upstream: &UpstreamAddress, prefix: &str) {
+    if let Some(local) = headers.get(LOCATION).and_then(|location| local_location(location, upstream, prefix)) {
+        headers.insert(LOCATION, local);
+    }
+    if headers.contains_key(SET_COOKIE) {
+        let cookies: Vec<HeaderValue> =
+            headers.get_all(SET_COOKIE).iter().map(|cookie| local_cookie(cookie, upstream, prefix)).collect();
+        headers.remove(SET_COOKIE);
+        for cookie in cookies {
+            headers.append(SET_COOKIE, cookie);
+        }
+    }
+}
+
+/// `None` for a place outside the base: that is the caller's to judge, and is never followed here.
+fn local_location(location: &HeaderValue, upstream: &UpstreamAddress, prefix: &str) -> Option<HeaderValue> {
+    let location = location.to_str().ok()?;
+    let path = match location.split_once("://") {
+        Some((scheme, rest)) => {
+            let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at(at);
+            let own_scheme = if upstream.tls { "https" } else { "http" };
+            let own = scheme.eq_ignore_ascii_case(own_scheme) && is_own(authority, upstream);
+            own.then_some(path)?
+        }
+        None => Some(location).filter(|path| path.starts_with('/') && !path.starts_with("//"))?,
+    };
+    let rest = below(path, &upstream.base_path)?;
+    let local = format!("{prefix}{rest}");
+    HeaderValue::from_str(if local.is_empty() { "/" } else { &local }).ok()
+}
+
+fn local_cookie(cookie: &HeaderValue, upstream: &UpstreamAddress, prefix: &str) -> HeaderValue {
+    let Ok(text) = cookie.to_str() else { return cookie.clone() };
+    let mapped: Vec<String> = text
+        .split(';')
+        .enumerate()
+        .filter_map(|(at, part)| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            if at > 0 && name.trim().eq_ignore_ascii_case("domain") {
+                // The caller speaks to another host: with the upstream's name it would throw the cookie away.
+                return None;
+            }
+            if at > 0 && name.trim().eq_ignore_ascii_case("path")
+                && let Some(rest) = below(value.trim(), &upstream.base_path)
+            {
+                let local = format!("{prefix}{rest}");
+                return Some(format!(" Path={}", if local.is_empty() { "/" } else { &local }));
+            }
+            Some(part.to_owned())
+        })
+        .collect();
+    HeaderValue::from_str(&mapped.join(";")).unwrap_or_else(|_| cookie.clone())
+}
+
+/// What follows the base in `path`; the base ends at a segment's end.
+fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(base)?;
+    (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then_some(rest)
+}
+
+/// With or without the scheme's own port.
+fn is_own(authority: &str, upstream: &UpstreamAddress) -> bool {
+    let own = upstream.authority();
+    authority.eq_ignore_ascii_case(&own)
+        || authority
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| host.eq_ignore_ascii_case(&own) && port == upstream.port.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream() -> UpstreamAddress {
+        "https://bru-2.operate.camunda.io/cluster".parse().expect("an address")
+    }
+
+    #[test]
+    fn a_location_in_the_base_comes_back_under_the_prefix_and_any_other_passes() {
+        for (location, expected) in [
+            ("https://bru-2.operate.camunda.io/cluster/v1/x?y=1", "/operate/v1/x?y=1"),
+            ("https://bru-2.operate.camunda.io:443/cluster", "/operate"),
+            ("/cluster/v1/x", "/operate/v1/x"),
+            ("/clusters/v1/x", "/clusters/v1/x"),
+            ("https://elsewhere.example/cluster/v1/x", "https://elsewhere.example/cluster/v1/x"),
+            ("http://bru-2.operate.camunda.io/cluster/v1", "http://bru-2.operate.camunda.io/cluster/v1"),
+            ("//elsewhere.example/cluster", "//elsewhere.example/cluster"),
+            ("relative", "relative"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, HeaderValue::from_static(location));
+            map_back(&mut headers, &upstream(), "/operate");
+            assert_eq!(headers[LOCATION], expected, "{location}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_keeps_its_value_and_gets_the_callers_path() {
+        let mut headers = HeaderMap::new();
+        let cookie = "a=Path=/cluster; Domain=bru-2.operate.camunda.io; Path=/cluster; HttpOnly";
+        headers.append(SET_COOKIE, HeaderValue::from_static(cookie));
+        headers.append(SET_COOKIE, HeaderValue::from_static("b=2; path=/other"));
+        map_back(&mut headers, &upstream(), "/operate");
+        let cookies: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=Path=/cluster; Path=/operate; HttpOnly", "b=2; path=/other"]);
+    }
+}

@@ -1,0 +1,192 @@
+//! What changes in a head on its way: refuse and strip first, inject last.
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+
+use super::error::Error;
+use crate::reason::Reason;
+use crate::upstream::Origin;
+
+const OUR_VIA: HeaderValue = HeaderValue::from_static("1.1 camunda-auth-proxy");
+/// So many lines of ours in `via` are a loop.
+const LOOP: usize = 5;
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Refuses what must not be forwarded, whatever its route.
+pub(super) fn refuse(parts: &Parts) -> Result<(), Error> {
+    let headers = &parts.headers;
+    // RFC 9112 §6.1: a request with both may be an attempt at smuggling.
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        return Err(Error::new(
+            Reason::Malformed,
+            "the request has both content-length and transfer-encoding: send one of them",
+        ));
+    }
+    if headers.contains_key(VIA) {
+        let ours = headers.get_all(VIA).iter().map(count_ours).sum::<usize>();
+        if ours >= LOOP {
+            return Err(Error::new(
+                Reason::LoopDetected,
+                "the request has come through this proxy before: an upstream address of its configuration leads back to it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The head that goes upstream.
+pub(super) fn outgoing(
+    inbound: &Parts,
+    target: &PathAndQuery,
+    origin: &Origin,
+    authorization: &HeaderValue,
+    version: Version,
+) -> Request<()> {
+    let http2 = version == Version::HTTP_2;
+    let mut headers = HeaderMap::with_capacity(inbound.headers.len() + 4);
+    if !http2 && let Ok(host) = HeaderValue::from_str(origin.authority.as_str()) {
+        headers.insert(HOST, host);
+    }
+    let named = ConnectionNamed::of(&inbound.headers);
+    let mut trailers = false;
+    let mut cookies = false;
+    for (name, value) in &inbound.headers {
+        if name == TE {
+            trailers |= has_token(value, "trailers");
+        } else if name == COOKIE && !http2 {
+            cookies = true;
+        } else if !is_dropped_outgoing(name) && !named.contains(name) {
+            headers.append(name, value.clone());
+        }
+    }
+    if cookies {
+        // HTTP/2 splits cookies into crumbs; RFC 9113 §8.2.3 joins them for HTTP/1.1.
+        headers.append(COOKIE, joined_cookies(&inbound.headers));
+    }
+    if trailers {
+        // Kept although hop-by-hop: gRPC servers refuse requests without it.
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        if !http2 {
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+    }
+    headers.append(VIA, OUR_VIA);
+    headers.insert(AUTHORIZATION, authorization.clone());
+
+    let mut request = Request::new(());
+    *request.method_mut() = inbound.method.clone();
+    *request.version_mut() = version;
+    *request.headers_mut() = headers;
+    *request.uri_mut() = if http2 { absolute(target, origin) } else { Uri::from(target.clone()) };
+    request
+}
+
+/// Marks an HTTP/1.1 request as asking for another protocol (RFC 9110 §7.8).
+pub(super) fn ask_upgrade(request: &mut Request<()>, protocol: &HeaderValue) {
+    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    request.headers_mut().insert(UPGRADE, protocol.clone());
+}
+
+/// Takes hop-by-hop and framing fields out of an answer.
+pub(super) fn incoming(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> =
+            ConnectionNamed::of(headers).0.iter().filter_map(|name| name.parse().ok()).collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    if headers.remove(TRANSFER_ENCODING).is_some() {
+        // RFC 9112 §6.3: transfer-encoding overrides; both together would make our own server give up.
+        headers.remove(CONTENT_LENGTH);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE] {
+        headers.remove(name);
+    }
+}
+
+/// The protocol that an HTTP/1.1 request asks to switch to; HTTP/2 is not one of them (RFC 9113 §3.1).
+pub(super) fn asked_upgrade(parts: &Parts) -> Option<HeaderValue> {
+    if parts.version != Version::HTTP_11 {
+        return None;
+    }
+    let protocol = parts.headers.get(UPGRADE)?;
+    let asked = parts.headers.get_all(CONNECTION).iter().any(|value| has_token(value, "upgrade"));
+    (asked && !has_token(protocol, "h2c")).then(|| protocol.clone())
+}
+
+/// Field names that `connection` lists (RFC 9110 §7.6.1), but for the usual options, which name no field.
+struct ConnectionNamed<'a>(Vec<&'a str>);
+
+impl<'a> ConnectionNamed<'a> {
+    fn of(headers: &'a HeaderMap) -> ConnectionNamed<'a> {
+        let tokens = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .filter(|token| {
+                !token.is_empty()
+                    && !["close", "keep-alive", "te", "upgrade"].iter().any(|usual| token.eq_ignore_ascii_case(usual))
+            });
+        ConnectionNamed(tokens.collect())
+    }
+
+    fn contains(&self, name: &HeaderName) -> bool {
+        self.0.iter().any(|named| name.as_str().eq_ignore_ascii_case(named))
+    }
+}
+
+fn is_dropped_outgoing(name: &HeaderName) -> bool {
+    if *name == AUTHORIZATION
+        || *name == HOST
+        || *name == CONNECTION
+        || *name == TRANSFER_ENCODING
+        || *name == UPGRADE
+        || *name == EXPECT
+        || *name == FORWARDED
+        || *name == PROXY_AUTHORIZATION
+        || *name == PROXY_AUTHENTICATE
+    {
+        return true;
+    }
+    let text = name.as_str();
+    match text.as_bytes()[0] {
+        b'x' => text.starts_with("x-forwarded-") || text == "x-real-ip" || text == "x-original-url",
+        b'k' | b'p' | b'h' => *name == KEEP_ALIVE || *name == PROXY_CONNECTION || *name == HTTP2_SETTINGS,
+        _ => false,
+    }
+}
+
+fn absolute(target: &PathAndQuery, origin: &Origin) -> Uri {
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(origin.scheme.clone());
+    parts.authority = Some(origin.authority.clone());
+    parts.path_and_query = Some(target.clone());
+    // Scheme, authority and path are all there, which is the only thing that can be wrong.
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+fn joined_cookies(headers: &HeaderMap) -> HeaderValue {
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn has_token(value: &HeaderValue, token: &str) -> bool {
+    value.to_str().is_ok_and(|value| value.split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
+}
+
+fn count_ours(value: &HeaderValue) -> usize {
+    value.to_str().map_or(0, |value| {
+        value.split(',').filter(|hop| hop.split_whitespace().nth(1) == Some(super::reply::NAME)).count()
+    })
+}

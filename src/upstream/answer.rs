@@ -1,0 +1,97 @@
+//! The body of an upstream's answer. Whoever drops it gives its connection back, or resets its stream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::{Body as _, Incoming};
+
+use super::http1;
+use super::http2;
+use crate::body::Error;
+
+/// An answer's frames as they arrive.
+pub struct AnswerBody(Kind);
+
+enum Kind {
+    Http1 {
+        incoming: Incoming,
+        ended: bool,
+        /// Taken when the connection has become free, or when it is lost with its body.
+        lease: Option<http1::Lease>,
+    },
+    Http2 {
+        stream: http2::Receiving,
+        left: Option<u64>,
+        trailers: bool,
+    },
+}
+
+impl AnswerBody {
+    pub(super) fn http1(incoming: Incoming, lease: http1::Lease) -> AnswerBody {
+        AnswerBody(Kind::Http1 { incoming, ended: false, lease: Some(lease) })
+    }
+
+    pub(super) fn http2(stream: http2::Receiving, content_length: Option<u64>) -> AnswerBody {
+        AnswerBody(Kind::Http2 { stream, left: content_length, trailers: false })
+    }
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.0 {
+            Kind::Http1 { incoming, ended, .. } => {
+                let frame = ready!(Pin::new(incoming).poll_frame(cx));
+                *ended |= frame.is_none();
+                Poll::Ready(frame.map(|frame| frame.map_err(Error::Http)))
+            }
+            Kind::Http2 { stream, left, trailers } => {
+                if !*trailers {
+                    match ready!(stream.poll_data(cx)) {
+                        Some(Ok(data)) => {
+                            *left = left.map(|left| left.saturating_sub(data.len() as u64));
+                            return Poll::Ready(Some(Ok(Frame::data(data))));
+                        }
+                        Some(Err(error)) => return Poll::Ready(Some(Err(Error::Http2(error)))),
+                        None => *trailers = true,
+                    }
+                }
+                let found = ready!(stream.poll_trailers(cx));
+                Poll::Ready(found.map(|found| found.map(Frame::trailers).map_err(Error::Http2)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Http1 { incoming, .. } => incoming.is_end_stream(),
+            Kind::Http2 { stream, .. } => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Http1 { incoming, .. } => incoming.size_hint(),
+            Kind::Http2 { left: Some(left), .. } => SizeHint::with_exact(*left),
+            Kind::Http2 { left: None, .. } => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        if let Kind::Http1 { incoming, ended, lease } = &mut self.0
+            && let Some(lease) = lease.take()
+            && (*ended || incoming.is_end_stream())
+        {
+            lease.give_back();
+        }
+    }
+}

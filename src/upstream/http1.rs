@@ -1,0 +1,130 @@
+//! HTTP/1.1 upstream connections: a stack of idle ones, the one used last on top.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use super::answer::AnswerBody;
+use super::{Error, Refused};
+use crate::body::Body;
+use crate::io::Io;
+
+/// Read and write buffers grow to this, so that slow readers cost little.
+const MAX_BUFFER: usize = 128 * 1024;
+
+/// The idle connections of one origin.
+#[derive(Default)]
+pub(super) struct Idle {
+    stack: RefCell<Vec<(Instant, SendRequest<Body>)>>,
+}
+
+/// A connection in use; it returns to the stack when its answer has been read to the end.
+pub(super) struct Lease {
+    idle: Rc<Idle>,
+    sender: SendRequest<Body>,
+    /// Whether it has carried a request before: only such a connection can have been closed unnoticed.
+    pub(super) reused: bool,
+}
+
+impl Idle {
+    /// The idle connection that was used last, if it is still alive and not older than `max_idle`.
+    pub(super) fn take(self: &Rc<Idle>, max_idle: Duration) -> Option<Lease> {
+        let mut stack = self.stack.borrow_mut();
+        // From the top; one that still finishes its last exchange is left where it is.
+        let mut at = stack.len();
+        while at > 0 {
+            at -= 1;
+            let (since, sender) = &stack[at];
+            if sender.is_closed() || since.elapsed() > max_idle {
+                stack.remove(at);
+            } else if sender.is_ready() {
+                let (_, sender) = stack.remove(at);
+                return Some(Lease { idle: Rc::clone(self), sender, reused: true });
+            }
+        }
+        None
+    }
+
+    /// Closes what has been idle for too long.
+    pub(super) fn sweep(&self, max_idle: Duration) {
+        self.stack
+            .borrow_mut()
+            .retain(|(since, sender)| !sender.is_closed() && since.elapsed() <= max_idle);
+    }
+
+    /// How many connections are idle.
+    pub(super) fn len(&self) -> usize {
+        self.stack.borrow().len()
+    }
+
+    /// Speaks HTTP/1.1 on a new connection.
+    pub(super) async fn open(self: &Rc<Idle>, io: Io) -> Result<Lease, Error> {
+        let (sender, connection) = Builder::new()
+            .max_buf_size(MAX_BUFFER)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(|error| Error::reset(error.to_string()))?;
+        // Ends when its last handle is dropped or the upstream closes; errors reach the exchange that is on it.
+        tokio::task::spawn_local(connection.with_upgrades());
+        Ok(Lease { idle: Rc::clone(self), sender, reused: false })
+    }
+}
+
+impl Lease {
+    /// Sends one request; `Refused` when it was not written at all or met a connection that had just been closed.
+    pub(super) async fn exchange(
+        mut self,
+        request: Request<Body>,
+        repeatable: bool,
+    ) -> Result<Response<AnswerBody>, Refused> {
+        match self.sender.try_send_request(request).await {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                Ok(Response::from_parts(parts, self.answer(body)))
+            }
+            Err(mut failed) => {
+                let unsent = failed.take_message().is_some();
+                let error = failed.into_error();
+                // RFC 9110 §9.2.2: without a sign of processing, only what is idempotent is repeated.
+                let closed = self.reused && error.is_incomplete_message() || is_broken(&error);
+                Err(Refused {
+                    again: unsent || (self.reused && closed && repeatable),
+                    error: Error::reset(describe(&error)),
+                })
+            }
+        }
+    }
+
+    /// Puts the connection back on the stack.
+    pub(super) fn give_back(self) {
+        if !self.sender.is_closed() {
+            self.idle.stack.borrow_mut().push((Instant::now(), self.sender));
+        }
+    }
+
+    fn answer(self, body: Incoming) -> AnswerBody {
+        AnswerBody::http1(body, self)
+    }
+}
+
+fn is_broken(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    error.is_canceled()
+        || io.is_some_and(|io| {
+            matches!(io.kind(), BrokenPipe | ConnectionReset | ConnectionAborted | NotConnected)
+        })
+}
+
+fn describe(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,333 @@
+//! HTTP/2 upstream connections: a set that grows before the peer's stream limit is reached.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Connection, ResponseFuture, SendRequest};
+use h2::{Ping, PingPong, RecvStream};
+use http::{HeaderMap, Request, Response};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::Error;
+use super::answer::AnswerBody;
+use super::pump::Pump;
+use super::{Payload, Refused};
+use crate::io::Io;
+
+/// What one answer may have under way towards a caller that does not read.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// What all answers of a connection may; large, so that slow readers do not stop the others.
+const CONNECTION_WINDOW: u32 = 64 << 20;
+/// Our own limit of streams on a connection, whatever the peer allows: what a lost connection takes with it.
+const MAX_STREAMS: usize = 128;
+/// The peer's SETTINGS should be here after one round trip; a peer that is slower is used with h2's defaults.
+const SETTINGS_WAIT: Duration = Duration::from_millis(250);
+/// A ping unanswered for this long means that the connection is dead.
+const PONG_WAIT: Duration = Duration::from_secs(20);
+/// Cancellations that may follow each other at once on a connection, and the pace of more. Peers count resets
+/// and end the whole connection, with everybody's streams, when there are too many (CVE-2023-44487).
+const RESET_BURST: u32 = 16;
+const RESET_INTERVAL: Duration = Duration::from_millis(10);
+
+/// One connection.
+pub(super) struct Conn {
+    sender: RefCell<SendRequest<Bytes>>,
+    in_flight: Cell<usize>,
+    /// No new streams: it failed, was told to go away, or is too old.
+    retired: Cell<bool>,
+    opened: Instant,
+    used: Cell<Instant>,
+    /// When the next cancellation may go out, counted as if none came in a burst.
+    next_reset: Cell<Instant>,
+    /// Wakes who waits for a free stream.
+    freed: Rc<Notify>,
+}
+
+impl Conn {
+    /// Speaks HTTP/2 on `io` and waits for the peer's SETTINGS.
+    pub(super) async fn open(io: Io, freed: Rc<Notify>, ping_interval: Duration) -> Result<Rc<Conn>, Error> {
+        let (sender, connection) = h2::client::Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(64 * 1024)
+            .max_header_list_size(64 * 1024)
+            .enable_push(false)
+            // Late frames for streams that we cancelled are remembered and ignored: by default 1024 of them in a
+            // connection's life end it.
+            .max_concurrent_reset_streams(4096)
+            .reset_stream_duration(Duration::from_secs(30))
+            .max_local_error_reset_streams(None)
+            // The upstream is trusted with small frames; the windows bound what they can hold.
+            .data_frame_budget(usize::MAX)
+            .handshake::<_, Bytes>(io)
+            .await
+            .map_err(|error| Error::reset(format!("HTTP/2: {error}")))?;
+        let now = Instant::now();
+        let conn = Rc::new(Conn {
+            sender: RefCell::new(sender),
+            in_flight: Cell::new(0),
+            retired: Cell::new(false),
+            opened: now,
+            used: Cell::new(now),
+            next_reset: Cell::new(now),
+            freed,
+        });
+        let (ready, settled) = oneshot::channel();
+        tokio::task::spawn_local(drive(Rc::clone(&conn), connection, ping_interval, ready));
+        let _ = settled.await;
+        match conn.retired.get() {
+            false => Ok(conn),
+            true => Err(Error::reset("HTTP/2: the connection was closed at once".to_owned())),
+        }
+    }
+
+    /// A stream's place, if there is one.
+    pub(super) fn lease(self: &Rc<Conn>) -> Option<Lease> {
+        if self.retired.get() || self.in_flight.get() >= self.limit() {
+            return None;
+        }
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.used.set(Instant::now());
+        Some(Lease { conn: Rc::clone(self) })
+    }
+
+    /// How many streams fit.
+    pub(super) fn limit(&self) -> usize {
+        self.sender.borrow().current_max_send_streams().min(MAX_STREAMS)
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.get()
+    }
+
+    /// Whether four fifths of its streams are in use.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.in_flight.get() * 5 >= self.limit() * 4
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.get()
+    }
+
+    /// Takes no more streams; ends when the last one does.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
+    }
+
+    pub(super) fn is_older_than(&self, age: Duration) -> bool {
+        self.opened.elapsed() > age
+    }
+
+    pub(super) fn is_unused_for(&self, time: Duration) -> bool {
+        self.in_flight.get() == 0 && self.used.get().elapsed() > time
+    }
+
+    /// When the next cancellation may be sent; `None` at once.
+    fn reset_at(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let slot = self.next_reset.get().max(now);
+        self.next_reset.set(slot + RESET_INTERVAL);
+        let due = slot.checked_sub(RESET_INTERVAL * RESET_BURST)?;
+        (due > now).then_some(due)
+    }
+}
+
+/// Drives the connection until it ends, and asks now and then whether the other side is still there.
+async fn drive(
+    conn: Rc<Conn>,
+    mut connection: Connection<Io, Bytes>,
+    ping_interval: Duration,
+    ready: oneshot::Sender<()>,
+) {
+    let pings = connection.ping_pong();
+    let watch = async {
+        let Some(mut pings) = pings else { return std::future::pending().await };
+        // A peer's SETTINGS come before its answer to a ping, so that its stream limit is known then.
+        let _ = tokio::time::timeout(SETTINGS_WAIT, pings.ping(Ping::opaque())).await;
+        let _ = ready.send(());
+        while is_alive(&conn, &mut pings, ping_interval).await {}
+    };
+    let cause = tokio::select! {
+        biased;
+        result = &mut connection => result.err().map(|error| error.to_string()),
+        () = watch => Some("no answer to a ping".to_owned()),
+    };
+    conn.retire();
+    conn.freed.notify_waiters();
+    if let Some(cause) = cause {
+        tracing::debug!(target: "upstream", cause, streams = conn.in_flight(), "an HTTP/2 connection ended");
+    }
+}
+
+async fn is_alive(conn: &Conn, pings: &mut PingPong, interval: Duration) -> bool {
+    tokio::time::sleep(interval).await;
+    // Without a call under way a ping could only annoy: gRPC servers count those.
+    if conn.in_flight() == 0 {
+        return true;
+    }
+    matches!(tokio::time::timeout(PONG_WAIT, pings.ping(Ping::opaque())).await, Ok(Ok(_)))
+}
+
+/// A stream's place on a connection, free again when dropped.
+pub(super) struct Lease {
+    conn: Rc<Conn>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.conn.in_flight.set(self.conn.in_flight.get() - 1);
+        self.conn.freed.notify_waiters();
+    }
+}
+
+impl Lease {
+    /// Sends one request; `Refused` when the peer provably did not process it.
+    pub(super) async fn exchange(
+        self,
+        head: Request<()>,
+        payload: Payload,
+    ) -> Result<Response<AnswerBody>, Refused> {
+        let end = matches!(payload, Payload::Empty);
+        let sent = self.conn.sender.borrow_mut().send_request(head, end);
+        let (response, mut sending) = match sent {
+            Ok(sent) => sent,
+            Err(error) => {
+                self.conn.retire();
+                return Err(Refused { again: true, error: Error::from_h2(&error) });
+            }
+        };
+        let lease = Rc::new(self);
+        let pump = match payload {
+            Payload::Empty => None,
+            Payload::Whole(bytes) => {
+                // Within the windows by far; a failure shows in the response.
+                let _ = sending.send_data(bytes, true);
+                None
+            }
+            Payload::Streaming { first, rest } => {
+                Some(Pump::new(sending, first, rest, Rc::clone(&lease)))
+            }
+        };
+        Calling { response: Some(response), pump, lease }.answer().await
+    }
+}
+
+/// A request whose answer has not begun. Dropping it cancels the stream.
+struct Calling {
+    response: Option<ResponseFuture>,
+    pump: Option<Pump>,
+    lease: Rc<Lease>,
+}
+
+impl Calling {
+    async fn answer(mut self) -> Result<Response<AnswerBody>, Refused> {
+        let result = poll_fn(|cx| self.poll(cx)).await;
+        self.response = None;
+        match result {
+            Ok(response) => {
+                // The request may go on while the answer comes: bidirectional streams do.
+                if let Some(pump) = self.pump.take() {
+                    tokio::task::spawn_local(pump);
+                }
+                let (parts, stream) = response.into_parts();
+                let length = content_length(&parts.headers);
+                let receiving = Receiving { stream: Some(stream), lease: Rc::clone(&self.lease) };
+                Ok(Response::from_parts(parts, AnswerBody::http2(receiving, length)))
+            }
+            Err(error) => {
+                if error.is_go_away() {
+                    self.lease.conn.retire();
+                }
+                Err(Refused { again: is_unprocessed(&error), error: Error::from_h2(&error) })
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, h2::Error>> {
+        if self.pump.as_mut().is_some_and(|pump| Pin::new(pump).poll(cx).is_ready()) {
+            self.pump = None;
+        }
+        match &mut self.response {
+            Some(response) => Pin::new(response).poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        if let Some(response) = self.response.take() {
+            cancel(&self.lease, (response, self.pump.take()));
+        }
+    }
+}
+
+/// The receiving half of a stream, with its place. Dropping it before its end cancels the stream.
+pub(super) struct Receiving {
+    /// `None` once the last frame has been read: nothing is left to cancel.
+    stream: Option<RecvStream>,
+    lease: Rc<Lease>,
+}
+
+impl Receiving {
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.stream.as_ref().is_none_or(RecvStream::is_end_stream)
+    }
+
+    /// The next data, `None` at their end. The window reopens as fast as the caller reads: this is the back-pressure.
+    pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+        let data = ready!(stream.poll_data(cx));
+        match &data {
+            Some(Ok(data)) => {
+                let _ = stream.flow_control().release_capacity(data.len());
+            }
+            Some(Err(_)) => self.stream = None,
+            None => {}
+        }
+        Poll::Ready(data)
+    }
+
+    /// The trailers, after the data.
+    pub(super) fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<HeaderMap, h2::Error>>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+        let trailers = ready!(stream.poll_trailers(cx));
+        self.stream = None;
+        Poll::Ready(trailers.transpose())
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take().filter(|stream| !stream.is_end_stream()) {
+            cancel(&self.lease, stream);
+        }
+    }
+}
+
+/// Drops a stream's handle, which resets it with CANCEL: at once, or after its turn when many are cancelled.
+fn cancel(lease: &Rc<Lease>, handle: impl Sized + 'static) {
+    let Some(due) = lease.conn.reset_at() else { return };
+    let lease = Rc::clone(lease);
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep_until(due).await;
+        drop((handle, lease));
+    });
+}
+
+/// Whether the peer says that it did not look at the request (RFC 9113 §8.7).
+fn is_unprocessed(error: &h2::Error) -> bool {
+    // h2 puts a GOAWAY's error on streams above its last stream id alone.
+    error.is_remote()
+        && (error.is_go_away() || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

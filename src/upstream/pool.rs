@@ -1,0 +1,272 @@
+//! A worker's connections to one origin.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, Version};
+use tokio::sync::Notify;
+
+use super::answer::AnswerBody;
+use super::connect::{self, connect};
+use super::http1::{self, Idle};
+use super::http2::{self, Conn};
+use super::{Config, Error, Origin, Payload, Refused, Wire};
+
+/// An HTTP/2 connection that nobody has used for this long is closed.
+const UNUSED: Duration = Duration::from_secs(300);
+/// Connections are renewed after this time, so that changes of names and load balancers are followed.
+const MAX_AGE: Duration = Duration::from_secs(30 * 60);
+/// A request may go out this often in all: once more after a try that provably changed nothing.
+const TRIES: usize = 3;
+
+/// The connections of one worker to one origin.
+pub struct Pool {
+    origin: Arc<Origin>,
+    config: Config,
+    idle: Rc<Idle>,
+    /// Unary calls.
+    calls: Rc<Set>,
+    /// Streams that live long, kept apart so that a connection they end with takes no call with it.
+    held: Rc<Set>,
+    /// Whether TLS chose HTTP/2; not known before the first connection.
+    negotiated: Cell<Option<bool>>,
+}
+
+/// HTTP/2 connections that are used alike.
+struct Set {
+    connections: RefCell<Vec<Rc<Conn>>>,
+    dialing: RefCell<Option<Rc<Dialing>>>,
+    freed: Rc<Notify>,
+}
+
+/// One attempt to connect, whoever waits for it.
+#[derive(Default)]
+struct Dialing {
+    result: RefCell<Option<Result<Dialed, Error>>>,
+    done: Notify,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialed {
+    Http2,
+    /// TLS chose HTTP/1.1: its connection is on the stack.
+    Http1,
+}
+
+impl Pool {
+    /// No connection is made before the first request.
+    pub fn new(origin: Arc<Origin>, config: Config) -> Pool {
+        Pool {
+            origin,
+            config,
+            idle: Rc::default(),
+            calls: Rc::new(Set::new()),
+            held: Rc::new(Set::new()),
+            negotiated: Cell::new(None),
+        }
+    }
+
+    /// Where it connects to.
+    pub fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// Sends a request, and once more where that cannot do anything twice. `head` makes the request's head for the
+    /// protocol that the connection speaks. `held` keeps a stream that lives long apart.
+    ///
+    /// # Errors
+    /// When no connection could be made, or the last one broke before an answer began.
+    pub async fn send(
+        &self,
+        method: &Method,
+        held: bool,
+        mut payload: Payload,
+        head: impl Fn(Version) -> Request<()>,
+    ) -> Result<Response<AnswerBody>, Error> {
+        let mut tries = 1;
+        loop {
+            let again = payload.again();
+            let refused = match self.try_send(method, held, payload, &head).await {
+                Ok(answer) => return Ok(answer),
+                Err(refused) => refused,
+            };
+            match again {
+                Some(again) if refused.again && tries < TRIES => payload = again,
+                _ => return Err(refused.error),
+            }
+            tries += 1;
+        }
+    }
+
+    /// Sends a request that asks for another protocol, on an HTTP/1.1 connection of its own (RFC 9110 §7.8).
+    ///
+    /// # Errors
+    /// As [`Pool::send`].
+    pub async fn send_upgrade(&self, head: Request<()>) -> Result<Response<AnswerBody>, Error> {
+        let tls = self.origin.tls.as_ref().map(|(_, http1)| http1);
+        let (io, _) = connect(&self.origin, tls, self.config.connect_timeout).await.map_err(failed)?;
+        let request = head.map(|()| crate::body::Body::Empty);
+        let lease = self.idle.open(io).await?;
+        lease.exchange(request, false).await.map_err(|refused| refused.error)
+    }
+
+    /// Closes what has been idle or open for too long.
+    pub fn sweep(&self) {
+        self.idle.sweep(self.config.idle_timeout);
+        self.calls.sweep();
+        self.held.sweep();
+    }
+
+    /// How many connections are open: idle HTTP/1.1 ones and all HTTP/2 ones.
+    pub fn connections(&self) -> usize {
+        self.idle.len() + self.calls.connections.borrow().len() + self.held.connections.borrow().len()
+    }
+
+    async fn try_send(
+        &self,
+        method: &Method,
+        held: bool,
+        payload: Payload,
+        head: &impl Fn(Version) -> Request<()>,
+    ) -> Result<Response<AnswerBody>, Refused> {
+        if self.speaks_http2().unwrap_or(true) {
+            let set = if held { &self.held } else { &self.calls };
+            if let Some(lease) = self.stream(set).await.map_err(never_sent)? {
+                return lease.exchange(head(Version::HTTP_2), payload).await;
+            }
+        }
+        let lease = self.connection().await.map_err(never_sent)?;
+        let repeatable = matches!(payload, Payload::Empty) && is_idempotent(method);
+        let request = head(Version::HTTP_11).map(|()| payload.into_body());
+        lease.exchange(request, repeatable).await
+    }
+
+    fn speaks_http2(&self) -> Option<bool> {
+        match self.origin.wire {
+            Wire::Http1 => Some(false),
+            Wire::Http2 => Some(true),
+            Wire::Negotiated => self.negotiated.get(),
+        }
+    }
+
+    async fn connection(&self) -> Result<http1::Lease, Error> {
+        if let Some(lease) = self.idle.take(self.config.idle_timeout) {
+            return Ok(lease);
+        }
+        let tls = self.origin.tls.as_ref().map(|(_, http1)| http1);
+        let (io, _) = connect(&self.origin, tls, self.config.connect_timeout).await.map_err(failed)?;
+        self.idle.open(io).await
+    }
+
+    /// A stream's place on the least loaded connection; `None` when the origin turns out to speak HTTP/1.1.
+    async fn stream(&self, set: &Rc<Set>) -> Result<Option<http2::Lease>, Error> {
+        loop {
+            // Registered before looking, or a place that is freed in between would go unnoticed.
+            let freed = set.freed.notified();
+            if let Some(lease) = set.pick() {
+                if set.is_crowded() {
+                    self.dial(set);
+                }
+                return Ok(Some(lease));
+            }
+            let dialing = self.dial(set);
+            tokio::select! {
+                result = dialing.result() => {
+                    let http2 = result? == Dialed::Http2;
+                    self.negotiated.set(Some(http2));
+                    if !http2 {
+                        return Ok(None);
+                    }
+                }
+                () = freed => {}
+            }
+        }
+    }
+
+    /// Starts to connect unless that is under way. A task of its own: who waits for it may leave.
+    fn dial(&self, set: &Rc<Set>) -> Rc<Dialing> {
+        if let Some(dialing) = &*set.dialing.borrow() {
+            return Rc::clone(dialing);
+        }
+        let dialing = Rc::new(Dialing::default());
+        *set.dialing.borrow_mut() = Some(Rc::clone(&dialing));
+        let (origin, config, idle) = (Arc::clone(&self.origin), self.config.clone(), Rc::clone(&self.idle));
+        let (set, shared) = (Rc::clone(set), Rc::clone(&dialing));
+        tokio::task::spawn_local(async move {
+            let result = dial(&origin, &config, &idle, &set).await;
+            if let Err(error) = &result {
+                tracing::debug!(target: "upstream", upstream = %origin.authority, %error, "no connection");
+            }
+            *shared.result.borrow_mut() = Some(result);
+            set.dialing.borrow_mut().take();
+            shared.done.notify_waiters();
+        });
+        dialing
+    }
+}
+
+async fn dial(origin: &Origin, config: &Config, idle: &Rc<Idle>, set: &Set) -> Result<Dialed, Error> {
+    let tls = origin.tls.as_ref().map(|(negotiated, _)| negotiated);
+    let (io, http2) = connect(origin, tls, config.connect_timeout).await.map_err(failed)?;
+    if http2 || origin.wire == Wire::Http2 {
+        let open = Conn::open(io, Rc::clone(&set.freed), config.ping_interval);
+        set.connections.borrow_mut().push(open.await?);
+        return Ok(Dialed::Http2);
+    }
+    idle.open(io).await?.give_back();
+    Ok(Dialed::Http1)
+}
+
+impl Set {
+    fn new() -> Set {
+        Set { connections: RefCell::default(), dialing: RefCell::default(), freed: Rc::default() }
+    }
+
+    fn pick(&self) -> Option<http2::Lease> {
+        let mut connections = self.connections.borrow_mut();
+        connections.retain(|connection| !connection.is_retired());
+        connections.iter().min_by_key(|connection| connection.in_flight())?.lease()
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.connections.borrow().iter().all(|connection| connection.is_crowded())
+    }
+
+    fn sweep(&self) {
+        for connection in self.connections.borrow().iter() {
+            if connection.is_unused_for(UNUSED) || connection.is_older_than(MAX_AGE) {
+                connection.retire();
+            }
+        }
+        self.connections.borrow_mut().retain(|connection| !connection.is_retired());
+    }
+}
+
+impl Dialing {
+    async fn result(&self) -> Result<Dialed, Error> {
+        loop {
+            let done = self.done.notified();
+            if let Some(result) = &*self.result.borrow() {
+                return result.clone();
+            }
+            done.await;
+        }
+    }
+}
+
+fn failed(error: connect::Error) -> Error {
+    Error::Connect(error.to_string())
+}
+
+/// The connection failed before the request was written. Not tried again here: the next request dials anew.
+fn never_sent(error: Error) -> Refused {
+    Refused { error, again: false }
+}
+
+/// RFC 9110 §9.2.2.
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+}
+
