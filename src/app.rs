@@ -1,1 +1,292 @@
-//! Being built.
+//! The program: binds everything, knows every address, and runs until told to stop.
+//!
+//! Three kinds of threads: `accept` takes connections, the workers serve them, and `control` renews tokens and serves
+//! the admin address, so that load never delays a renewal or a probe.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+
+use crate::access::{self, Access};
+use crate::address::Address;
+use crate::admin::{Admin, State};
+use crate::config::Settings;
+use crate::listener::{Bound, BindError, Entrance, Handle, Worker, accept};
+use crate::metrics::Shard;
+use crate::proxy::{self, Door};
+use crate::shutdown::{Phase, Shutdown};
+use crate::{oauth, tls, upstream};
+
+mod control;
+mod plan;
+
+pub use plan::token_request;
+
+/// A running proxy.
+pub struct App {
+    listeners: Vec<Address>,
+    admin: Address,
+    shutdown: Shutdown,
+    settings: Arc<Settings>,
+    threads: Threads,
+}
+
+struct Threads {
+    accept: JoinHandle<()>,
+    workers: Vec<JoinHandle<bool>>,
+    control: JoinHandle<()>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every connection ended by itself.
+    Clean,
+    /// Some were cut when the grace period was over, or by a second signal.
+    Forced,
+}
+
+impl App {
+    /// Binds the addresses and starts to serve. Requests that arrive before the first token wait for it.
+    ///
+    /// # Errors
+    /// All that is wrong with the configuration at once; or the address that is taken; or what the system refused.
+    pub fn start(settings: Settings) -> Result<App, StartError> {
+        guard(&settings)?;
+        let shutdown = Shutdown::default();
+        let runtime = runtime().map_err(StartError::System)?;
+        let _entered = runtime.enter();
+        let bound = bind(&settings)?;
+        let admin = Bound::new(&settings.config.admin.address).map_err(StartError::Bind)?;
+        let listeners: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
+
+        let tokens = tokens(&settings)?;
+        let mut plan = plan::Plan::new(&settings, tokens);
+        let destinations = Arc::new(ArcSwap::from_pointee(plan.destinations().map_err(StartError::Origin)?));
+        let workers = start_workers(&settings, &destinations, &shutdown)?;
+        let shards: Vec<Arc<Shard>> = workers.iter().map(|(shard, _)| Arc::clone(shard)).collect();
+        let mut state = State::new(
+            listeners.iter().map(Address::to_string).collect(),
+            admin.address.to_string(),
+            shutdown.clone(),
+            shards,
+        );
+        state.warnings.clone_from(&settings.warnings);
+        state.notes = settings.notes.clone().into();
+        state.scopes.store(Arc::new(plan.states()));
+
+        let entrances = entrances(&settings, &listeners)?;
+        let acceptors = workers.iter().map(|(_, worker)| worker.acceptor.clone()).collect();
+        let permits = Arc::new(Semaphore::new(settings.config.limits.connections));
+        let accept_thread = spawn_accept(bound, entrances, acceptors, permits, shutdown.clone())?;
+        let access = Access::new(&settings.config.access, &admin.address).map_err(StartError::Config)?;
+        let admin_address = admin.address.clone();
+        let settings = Arc::new(settings);
+        let control = control::Control {
+            admin: Arc::new(Admin { access, state }),
+            plan,
+            destinations,
+            settings: Arc::clone(&settings),
+            shutdown: shutdown.clone(),
+        };
+        drop(_entered);
+        let control = spawn_control(runtime, admin, control)?;
+        let workers = workers.into_iter().map(|(_, worker)| worker.thread).collect();
+        let threads = Threads { accept: accept_thread, workers, control };
+        Ok(App { listeners, admin: admin_address, shutdown, settings, threads })
+    }
+
+    /// The addresses that callers connect to, as bound.
+    pub fn listeners(&self) -> &[Address] {
+        &self.listeners
+    }
+
+    /// The admin address, as bound.
+    pub fn admin(&self) -> &Address {
+        &self.admin
+    }
+
+    /// What it runs with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// To stop it: `Draining` first, `Stopping` to end at once.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Blocks until it has drained or stopped. Does not begin either.
+    pub fn wait(self) -> End {
+        let _ = self.threads.accept.join();
+        // Joined all, even when one was cut.
+        let clean = self.threads.workers.into_iter().fold(true, |clean, worker| worker.join().unwrap_or(false) && clean);
+        self.shutdown.advance(Phase::Stopping);
+        let _ = self.threads.control.join();
+        for address in self.listeners.iter().chain([&self.admin]) {
+            if let Address::Unix { path, .. } = address {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        if clean { End::Clean } else { End::Forced }
+    }
+}
+
+/// No listener is open to others by accident.
+fn guard(settings: &Settings) -> Result<(), StartError> {
+    if settings.scopes.is_empty() {
+        return Err(StartError::Config(vec![
+            "the credentials grant no scope that has an address: create a client with the scopes that you need in Console and use its credentials file".to_owned(),
+        ]));
+    }
+    let listeners = settings.listeners.iter().map(|listener| ("listener", &listener.address));
+    let all: Vec<(&str, &Address)> = listeners.chain([("admin", &settings.config.admin.address)]).collect();
+    access::bind_guard(&all, settings.config.anonymous).map_err(StartError::Config)
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+fn bind(settings: &Settings) -> Result<Vec<Bound>, StartError> {
+    settings.listeners.iter().map(|listener| Bound::new(&listener.address).map_err(StartError::Bind)).collect()
+}
+
+fn tokens(settings: &Settings) -> Result<oauth::Tokens, StartError> {
+    let config = &settings.config.oauth;
+    let tls = match settings.credentials.token_endpoint.starts_with("https:") {
+        true => tls::client_config(config.ca_file.as_deref(), &[]).map_err(StartError::Tls)?,
+        false => tls::plain_client_config(),
+    };
+    let endpoint = oauth::Endpoint::new(config, tls).map_err(StartError::TokenEndpoint)?;
+    Ok(oauth::Tokens::new(config, Arc::new(endpoint), oauth::Clock::system()))
+}
+
+type Workers = Vec<(Arc<Shard>, Handle)>;
+
+fn start_workers(
+    settings: &Settings,
+    destinations: &Arc<ArcSwap<proxy::Destinations>>,
+    shutdown: &Shutdown,
+) -> Result<Workers, StartError> {
+    let config = &settings.config;
+    let count = match config.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    };
+    let start = |n| {
+        let shard = Arc::new(Shard::default());
+        let settings = proxy::Settings {
+            upstream: config.upstream.clone(),
+            token_wait: config.oauth.wait,
+            access_log: config.log.access,
+        };
+        let worker = Worker::start(
+            format!("worker-{n}"),
+            Arc::clone(destinations),
+            settings,
+            config.limits.clone(),
+            Arc::clone(&shard),
+            shutdown.clone(),
+        );
+        Ok((shard, worker.map_err(StartError::System)?))
+    };
+    (0..count).map(start).collect()
+}
+
+fn entrances(settings: &Settings, bound: &[Address]) -> Result<Vec<Arc<Entrance>>, StartError> {
+    let mut entrances = Vec::new();
+    for (listener, address) in settings.listeners.iter().zip(bound) {
+        let access = Access::new(&settings.config.access, address).map_err(StartError::Config)?;
+        let tls = match &listener.tls {
+            Some(files) => {
+                Some(Arc::new(tls::server_config(&files.cert_file, &files.key_file).map_err(StartError::Tls)?))
+            }
+            None => None,
+        };
+        let (scope, secrets) = (listener.scope, listener.secrets);
+        let door = Arc::new(Door { name: address.to_string(), access, scope, secrets });
+        entrances.push(Arc::new(Entrance { door, tls }));
+    }
+    Ok(entrances)
+}
+
+fn spawn_accept(
+    bound: Vec<Bound>,
+    entrances: Vec<Arc<Entrance>>,
+    workers: Vec<crate::listener::Acceptor>,
+    permits: Arc<Semaphore>,
+    shutdown: Shutdown,
+) -> Result<JoinHandle<()>, StartError> {
+    let runtime = runtime().map_err(StartError::System)?;
+    let run = move || {
+        runtime.block_on(async move {
+            let mut accepting = tokio::task::JoinSet::new();
+            for (bound, entrance) in bound.into_iter().zip(entrances) {
+                let (workers, permits) = (workers.clone(), Arc::clone(&permits));
+                accepting.spawn(accept(bound, entrance, workers, permits, shutdown.clone()));
+            }
+            // The workers learn that no more connections come when the last acceptor is gone.
+            drop(workers);
+            while accepting.join_next().await.is_some() {}
+        });
+    };
+    std::thread::Builder::new().name("accept".to_owned()).spawn(run).map_err(StartError::System)
+}
+
+fn spawn_control(
+    runtime: Runtime,
+    admin: Bound,
+    control: control::Control,
+) -> Result<JoinHandle<()>, StartError> {
+    let run = move || runtime.block_on(control.run(admin));
+    std::thread::Builder::new().name("control".to_owned()).spawn(run).map_err(StartError::System)
+}
+
+/// The proxy cannot start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The configuration is wrong; a sentence for each mistake.
+    Config(Vec<String>),
+    /// An address cannot be listened on.
+    Bind(BindError),
+    /// TLS cannot be set up.
+    Tls(tls::Error),
+    /// An upstream's address or TLS cannot be set up.
+    Origin(upstream::OriginError),
+    /// The client for the token endpoint cannot be set up.
+    TokenEndpoint(reqwest::Error),
+    /// The system has no thread or descriptor to give.
+    System(io::Error),
+}
+
+impl StartError {
+    /// A sentence for each thing that is wrong.
+    pub fn sentences(&self) -> Vec<String> {
+        match self {
+            StartError::Config(mistakes) => mistakes.clone(),
+            other => vec![other.to_string()],
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Config(mistakes) => f.write_str(&mistakes.join("\n")),
+            StartError::Bind(error) => error.fmt(f),
+            StartError::Tls(error) => error.fmt(f),
+            StartError::Origin(error) => error.fmt(f),
+            StartError::TokenEndpoint(error) => write!(f, "the token endpoint cannot be asked: {error}"),
+            StartError::System(error) => write!(f, "the system refuses what is needed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+

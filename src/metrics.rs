@@ -66,6 +66,7 @@ pub struct Shard {
     durations: Box<[Durations]>,
     active: AtomicU64,
     connections: AtomicU64,
+    heartbeat: AtomicU64,
 }
 
 #[derive(Default)]
@@ -81,6 +82,7 @@ impl Default for Shard {
             durations: (0..SCOPES * PROTOCOLS).map(|_| Durations::default()).collect(),
             active: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            heartbeat: AtomicU64::new(0),
         }
     }
 }
@@ -105,6 +107,16 @@ impl Shard {
         let bucket = BUCKETS.iter().position(|&bound| seconds <= bound).unwrap_or(BUCKETS.len());
         add(&durations.buckets[bucket], 1);
         add(&durations.sum_micros, total.as_micros() as u64);
+    }
+
+    /// The worker is alive; called about once a second.
+    pub fn beat(&self) {
+        add(&self.heartbeat, 1);
+    }
+
+    /// How often [`Shard::beat`] was called. Who sees it stand still sees a worker that is stuck.
+    pub fn beats(&self) -> u64 {
+        self.heartbeat.load(Relaxed)
     }
 
     /// A caller's connection was opened.

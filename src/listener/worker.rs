@@ -58,8 +58,7 @@ impl Worker {
         shutdown: Shutdown,
     ) -> io::Result<Handle> {
         let (hand, accepted) = unbounded_channel();
-        let runtime_failed = std::sync::mpsc::sync_channel(1);
-        let (tell, told) = runtime_failed;
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Ok(runtime) => runtime,
@@ -99,6 +98,7 @@ impl Worker {
                     None => break,
                 },
                 _ = ticks.tick() => {
+                    self.shard.beat();
                     self.watch.look(&self.limits);
                     self.proxy.sweep();
                 }

@@ -61,7 +61,7 @@ async fn open_tcp(origin: &Origin, timeout: Duration) -> Result<TcpStream, Error
 
 /// No connection; nothing was sent. Shared by all who waited for the same attempt.
 #[derive(Clone, Debug)]
-pub struct Error(Rc<str>);
+pub(super) struct Error(Rc<str>);
 
 impl Error {
     pub(super) fn new(text: String) -> Error {

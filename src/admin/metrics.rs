@@ -1,0 +1,111 @@
+//! `/metrics`: the workers' counters and the tokens' state in the Prometheus text format.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::State;
+use crate::metrics::{PREFIX, Requests};
+use crate::oauth::{State as TokenState, Status};
+use crate::scope::Scope;
+
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics as text.
+pub(super) fn encode(state: &State) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(Requests(state.shards.iter().map(Arc::clone).collect())));
+    let scopes = state.scopes.load();
+    let tokens = scopes.iter().map(|(scope, state)| (*scope, state.tokens.status())).collect();
+    registry.register_collector(Box::new(Tokens(tokens)));
+    let mut text = String::new();
+    text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Tokens(Vec<(Scope, Status)>);
+
+impl Tokens {
+    fn counters(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Token requests made, by outcome. Scopes with the same token request share it";
+        let mut metric = encoder.encode_descriptor("token_requests", help, None, MetricType::Counter)?;
+        for (scope, status) in &self.0 {
+            let made = &status.requests;
+            for (outcome, reason, count) in [
+                ("ok", "", made.ok),
+                ("error", "transient", made.transient),
+                ("error", "rate_limited", made.rate_limited),
+                ("error", "rejected", made.rejected),
+                ("error", "malformed", made.malformed),
+            ] {
+                let labels = [("scope", scope.name()), ("outcome", outcome), ("reason", reason)];
+                metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn states(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "1 for the state that the scope's token is in";
+        let mut metric = encoder.encode_descriptor("token_state", help, None, MetricType::Gauge)?;
+        for (scope, status) in &self.0 {
+            for state in TokenState::ALL {
+                let labels = [("scope", scope.name()), ("state", state.name())];
+                let value = i64::from(status.state == state);
+                metric.encode_family(&labels)?.encode_gauge(&value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn gauges(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        value: impl Fn(&Status) -> Option<f64>,
+    ) -> fmt::Result {
+        let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for (scope, status) in &self.0 {
+            if let Some(value) = value(status) {
+                metric.encode_family(&[("scope", scope.name())])?.encode_gauge(&value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Collector for Tokens {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder = &mut encoder;
+        self.counters(encoder)?;
+        self.states(encoder)?;
+        let seconds = Some(&Unit::Seconds);
+        self.gauges(encoder, "token_expiry_timestamp", "The token's end", seconds, |s| unix(s.expires_at))?;
+        self.gauges(encoder, "token_last_success_timestamp", "When the last token was obtained", seconds, |s| {
+            unix(s.obtained_at)
+        })?;
+        self.gauges(encoder, "token_next_attempt_timestamp", "When the next token request is due", seconds, |s| {
+            unix(s.next_attempt)
+        })?;
+        self.gauges(encoder, "token_waiters", "Requests that wait for a token", None, |s| Some(s.waiters as f64))?;
+        self.gauges(encoder, "token_budget_wait", "Time that token requests waited for their turn", seconds, |s| {
+            Some(s.budget_wait.as_secs_f64())
+        })?;
+        let mut metric =
+            encoder.encode_descriptor("build", "The running version", None, MetricType::Info)?;
+        metric.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
+    }
+}
+
+/// A timestamp and not an age, so that it stays true between scrapes.
+fn unix(time: Option<SystemTime>) -> Option<f64> {
+    Some(time?.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
+}

@@ -1,0 +1,140 @@
+//! The control thread: the admin address, the credentials file's changes, and where Camunda's REST is.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinSet;
+
+use super::plan::Plan;
+use crate::admin::Admin;
+use crate::config::Settings;
+use crate::listener::Bound;
+use crate::proxy::Destinations;
+use crate::shutdown::{Phase, Shutdown};
+
+mod saas;
+
+/// How often the credentials file is looked at. Polled, since the symlinks of mounted secrets confuse notifications.
+const LOOK: Duration = Duration::from_secs(1);
+/// Open connections of the admin address.
+const CONNECTIONS: usize = 256;
+
+/// What runs on the control thread. The tokens' renewal tasks run there by themselves.
+pub(super) struct Control {
+    pub(super) admin: Arc<Admin>,
+    pub(super) plan: Plan,
+    pub(super) destinations: Arc<ArcSwap<Destinations>>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) shutdown: Shutdown,
+}
+
+impl Control {
+    /// Runs until the process stops.
+    pub(super) async fn run(mut self, admin: Bound) {
+        let shutdown = self.shutdown.clone();
+        let admin = serve_admin(Arc::clone(&self.admin), admin);
+        let changes = async {
+            self.follow_migration().await;
+            self.follow_credentials().await
+        };
+        tokio::select! {
+            () = admin => {}
+            () = changes => {}
+            () = shutdown.reached(Phase::Stopping) => {}
+        }
+    }
+
+    /// Decides once whether this cluster's REST has moved (`saas.hosts = "auto"`).
+    async fn follow_migration(&mut self) {
+        let Some(verdict) = saas::probe(&self.settings.scopes).await else { return };
+        if verdict.moved {
+            self.plan.migrate();
+            self.apply();
+        }
+        tracing::info!(target: "config", decision = verdict.note, "the cluster's REST hosts have been decided");
+        let mut notes = self.admin.state.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        notes.push(verdict.note);
+    }
+
+    /// Takes over a new client id and secret as soon as the file has them: rejected credentials are tried again at
+    /// once then. Never ends.
+    async fn follow_credentials(&mut self) {
+        let mut seen = signature(&self.settings.files);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = signature(&self.settings.files);
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match self.settings.reload() {
+                Ok(settings) => {
+                    let credentials = settings.credentials;
+                    let same = credentials.client_id == self.plan.credentials.client_id
+                        && credentials.client_secret == self.plan.credentials.client_secret;
+                    if same {
+                        continue;
+                    }
+                    self.plan.replace_credentials(credentials.client_id, credentials.client_secret);
+                    self.apply();
+                    tracing::info!(target: "config", "the credentials have changed; new tokens are being asked for");
+                }
+                Err(problems) => tracing::warn!(
+                    target: "config",
+                    problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+                    "a changed file is not valid; what was read before stays in force"
+                ),
+            }
+        }
+    }
+
+    fn apply(&self) {
+        match self.plan.destinations() {
+            Ok(destinations) => {
+                self.admin.state.scopes.store(Arc::new(self.plan.states()));
+                self.destinations.store(Arc::new(destinations));
+            }
+            Err(error) => tracing::error!(target: "config", %error, "the upstreams stay as they were"),
+        }
+    }
+}
+
+/// Serves the admin address until the process stops.
+async fn serve_admin(admin: Arc<Admin>, bound: Bound) {
+    let listening = match bound.into_listening() {
+        Ok(listening) => listening,
+        Err(error) => {
+            tracing::error!(target: "admin", %error, "the admin address is not served");
+            return std::future::pending().await;
+        }
+    };
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= CONNECTIONS {
+            connections.join_next().await;
+        }
+        if let Err(error) = listening.accept(&mut connections, &admin).await {
+            tracing::warn!(target: "admin", %error, "cannot accept a connection");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+enum Listening {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// What a change of the files would change: their times and lengths, following links.
+fn signature(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
+    let one = |file: &PathBuf| {
+        let found = std::fs::metadata(file).ok()?;
+        Some((found.modified().ok()?, found.len()))
+    };
+    files.iter().map(one).collect()
+}

@@ -1,0 +1,108 @@
+//! From settings to destinations: which address and which token each scope has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::admin::{ScopeState, Upstreams};
+use crate::config::{ScopeSettings, Settings};
+use crate::credentials::Credentials;
+use crate::oauth::{TokenRequest, TokenSource, Tokens};
+use crate::proxy::{Destination, Destinations};
+use crate::route::{Leg, RouteTable};
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::upstream::{Origin, OriginError, ScopeConfig};
+
+/// What is served, and with which tokens; made into destinations anew when an address or a credential changes.
+pub(super) struct Plan {
+    tokens: Tokens,
+    pub(super) credentials: Credentials,
+    pub(super) scopes: BTreeMap<Scope, ScopeSettings>,
+    sources: BTreeMap<Scope, Arc<TokenSource>>,
+}
+
+impl Plan {
+    /// Asks for the first tokens at once.
+    pub(super) fn new(settings: &Settings, tokens: Tokens) -> Plan {
+        let (credentials, scopes) = (settings.credentials.clone(), settings.scopes.clone());
+        let mut plan = Plan { tokens, credentials, scopes, sources: BTreeMap::new() };
+        plan.renew_sources();
+        plan
+    }
+
+    /// The credentials file holds another client id or secret: tokens that are still good are served until the new
+    /// ones are there.
+    pub(super) fn replace_credentials(&mut self, client_id: String, client_secret: Secret) {
+        self.credentials.client_id = client_id;
+        self.credentials.client_secret = client_secret;
+        self.renew_sources();
+    }
+
+    /// Goes over to the hosts that Camunda moved REST to.
+    pub(super) fn migrate(&mut self) {
+        self.scopes.values_mut().for_each(ScopeSettings::migrate);
+        self.renew_sources();
+    }
+
+    /// Routes, addresses and tokens as the workers need them.
+    pub(super) fn destinations(&self) -> Result<Destinations, OriginError> {
+        let routes = RouteTable::new(self.credentials.cluster_id.clone());
+        let mut destinations = Destinations::new(routes);
+        for (scope, settings) in &self.scopes {
+            let tls = ScopeConfig {
+                ca_file: settings.ca_file.clone(),
+                protocol: settings.protocol,
+                ..ScopeConfig::default()
+            };
+            let tokens = &self.sources[scope];
+            let mut insert = |leg, origin| {
+                let destination = Destination { origin: Arc::new(origin), tokens: Arc::clone(tokens) };
+                destinations.insert(*scope, leg, destination);
+            };
+            if let Some(address) = &settings.grpc_address {
+                insert(Leg::Grpc, Origin::grpc(address.clone(), &tls)?);
+            }
+            if let Some(address) = &settings.address {
+                insert(Leg::Rest, Origin::rest(address.clone(), &tls)?);
+            }
+        }
+        Ok(destinations)
+    }
+
+    /// The scopes as the admin address tells of them.
+    pub(super) fn states(&self) -> BTreeMap<Scope, ScopeState> {
+        let state = |(scope, settings): (&Scope, &ScopeSettings)| {
+            let upstream = Upstreams {
+                rest: settings.address.as_ref().map(ToString::to_string),
+                grpc: settings.grpc_address.as_ref().map(ToString::to_string),
+            };
+            (*scope, ScopeState { upstream, tokens: Arc::clone(&self.sources[scope]) })
+        };
+        self.scopes.iter().map(state).collect()
+    }
+
+    fn renew_sources(&mut self) {
+        for (scope, settings) in &self.scopes {
+            let request = token_request(&self.credentials, settings);
+            let source = match self.sources.get(scope) {
+                Some(old) => self.tokens.succeed(old, request),
+                None => self.tokens.source(request),
+            };
+            self.sources.insert(*scope, source);
+        }
+    }
+}
+
+/// The token request of a scope.
+pub fn token_request(credentials: &Credentials, scope: &ScopeSettings) -> TokenRequest {
+    TokenRequest {
+        endpoint: credentials.token_endpoint.clone(),
+        client_id: credentials.client_id.clone(),
+        client_secret: credentials.client_secret.clone(),
+        audience: scope.audience.clone(),
+        oauth_scope: credentials.oauth_scope.clone(),
+        resource: credentials.resource.clone(),
+        extra: BTreeMap::new(),
+        client_auth: crate::oauth::ClientAuth::Post,
+    }
+}
