@@ -31,6 +31,8 @@ pub mod upstream;
 pub mod address;
 pub mod body;
 pub mod metrics;
+pub mod problem;
 pub mod scope;
 pub mod secret;
 pub mod shutdown;
+pub mod upstream_address;
