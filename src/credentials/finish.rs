@@ -207,7 +207,14 @@ fn origins(draft: &Draft) -> BTreeMap<Key, String> {
         .chain(scopes)
         .filter_map(|key| {
             let variable = chosen(key)?;
-            Some((key, format!("{} ({})", variable.name, variable.origin)))
+            // A key of the configuration is known by its own name, an environment variable names itself.
+            let is_named = variable.name == key.to_string() || variable.origin.ends_with(&variable.name);
+            let shown = if is_named {
+                variable.origin.clone()
+            } else {
+                format!("{} ({})", variable.name, variable.origin)
+            };
+            Some((key, shown))
         })
         .collect()
 }

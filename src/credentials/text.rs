@@ -98,7 +98,8 @@ impl Reader {
             let separated = after.len() < value.rest.len();
             let variable =
                 Variable { name, value: Secret::from(value.text), origin: format!("line {number}") };
-            if !is_blank(after) && !(separated && statement(after).is_some()) {
+            let continues = separated && statement(after).is_some();
+            if !is_blank(after) && !continues {
                 return self.problem(number, &variable.name, "there is more text after the closing quote");
             }
             self.reading.variables.push(variable);
