@@ -1,1 +1,159 @@
-//! Being built.
+//! The configuration: the sum of the modules' own, read in layers, all mistakes at once.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::{access, admin, listener, oauth, shutdown, upstream};
+
+mod check;
+mod collect;
+mod effective;
+mod environment;
+mod file;
+mod settings;
+mod sources;
+
+pub use effective::Effective;
+pub use settings::{Migrated, ScopeSettings, Settings};
+pub use sources::{Flag, Sources};
+
+/// Every key that can be configured. `proxy.toml` at the top of the repository holds them all with a sentence each.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The credentials file that Console hands out. Without it the environment is read for the same names.
+    pub credentials: Option<PathBuf>,
+    /// Data-plane threads; 0 is one per core.
+    pub workers: usize,
+    /// How far away an unauthenticated caller may be.
+    pub anonymous: access::Anonymous,
+    /// Where the main listeners listen.
+    pub listen: Option<Vec<Address>>,
+    /// Listeners with more to say than an address: pinned to a scope, or with TLS.
+    pub listener: Vec<listener::Config>,
+    /// Probes, metrics and status.
+    pub admin: admin::Config,
+    /// The Host and Origin guard.
+    pub access: access::Config,
+    /// The token endpoint and the client.
+    pub oauth: oauth::Config,
+    /// What each scope's upstream has of its own.
+    pub scopes: Scopes,
+    /// The connections to upstreams.
+    pub upstream: upstream::Config,
+    /// What a caller may take of this process.
+    pub limits: listener::Limits,
+    /// Camunda's own hosts.
+    pub saas: Saas,
+    /// What is logged.
+    pub log: Log,
+    /// How to stop.
+    pub drain: shutdown::Config,
+}
+
+/// Upstreams by scope. What is not set comes from the credentials file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scopes {
+    /// Zeebe, over gRPC and REST.
+    pub zeebe: upstream::ScopeConfig,
+    /// Operate.
+    pub operate: upstream::ScopeConfig,
+    /// Tasklist.
+    pub tasklist: upstream::ScopeConfig,
+    /// Optimize.
+    pub optimize: upstream::ScopeConfig,
+    /// The cluster's secrets.
+    pub secrets: upstream::ScopeConfig,
+}
+
+/// Camunda's own hosts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Saas {
+    /// Which of the old and the new hosts of REST to use.
+    pub hosts: Hosts,
+}
+
+/// Old files name hosts that Camunda 8.10 no longer answers on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hosts {
+    /// Decided once, by a probe.
+    #[default]
+    Auto,
+    /// As the file says.
+    Legacy,
+    /// `https://<region>.api.camunda.io/<cluster id>`.
+    Api,
+}
+
+/// What is logged, on standard error.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace` or `off`, also by target: `info,token=debug`.
+    pub level: String,
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// Which requests get a line.
+    pub access: AccessLog,
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { level: "info".to_owned(), format: LogFormat::default(), access: AccessLog::default() }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Human on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// A line for people.
+    Human,
+    /// An object for machines.
+    Json,
+}
+
+/// Which requests get a line in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLog {
+    /// Every request, at its end.
+    #[default]
+    All,
+    /// Those that failed.
+    Errors,
+    /// None.
+    Off,
+}
+
+impl Config {
+    /// The listeners to open. `listen` names the main ones; without it they are those `[[listener]]`s that are
+    /// not pinned to a scope, and without those the two defaults. Listeners with TLS, a scope or secrets of
+    /// their own are always opened.
+    pub fn listeners(&self) -> Vec<listener::Config> {
+        let plain = |address| listener::Config { address, scope: None, secrets: false, tls: None };
+        let is_plain = |l: &listener::Config| l.scope.is_none() && !l.secrets && l.tls.is_none();
+        match &self.listen {
+            Some(addresses) => {
+                let special = self.listener.iter().filter(|l| !is_plain(l)).cloned();
+                addresses.iter().cloned().map(plain).chain(special).collect()
+            }
+            None if self.listener.iter().any(|l| l.scope.is_none()) => self.listener.clone(),
+            None => {
+                let default = [26500, 8080].map(|port| plain(Address::Tcp(([127, 0, 0, 1], port).into())));
+                default.into_iter().chain(self.listener.iter().cloned()).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,75 @@
-//! Being built.
+//! The credentials file that Console hands out, read as it is, and whatever else people keep in its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::problem::Problem;
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::upstream_address::UpstreamAddress;
+
+mod derive;
+mod draft;
+mod finish;
+mod json;
+mod names;
+mod quotes;
+pub mod saas_hosts;
+mod text;
+mod yaml;
+
+pub use draft::Draft;
+pub use names::Key;
+
+/// A client's credentials for one cluster, with the addresses it was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The client id.
+    pub client_id: String,
+    /// The client secret.
+    pub client_secret: Secret,
+    /// The token endpoint (RFC 6749 §3.2): an absolute `https` or `http` URL.
+    pub token_endpoint: String,
+    /// The file's own audience, which is Zeebe's.
+    pub audience: Option<String>,
+    /// Audiences that are given by name, Zeebe's included. What is not here has a default.
+    pub audiences: BTreeMap<Scope, String>,
+    /// OAuth's own `scope` parameter.
+    pub oauth_scope: Option<String>,
+    /// The `resource` parameter (RFC 8707).
+    pub resource: Option<String>,
+    /// The granted scopes: those the file lists, and those it has an address of.
+    pub scopes: BTreeSet<Scope>,
+    /// Names in the list of scopes that mean nothing here.
+    pub unknown_scopes: Vec<String>,
+    /// Zeebe's gRPC address.
+    pub grpc_address: Option<UpstreamAddress>,
+    /// REST addresses.
+    pub rest_addresses: BTreeMap<Scope, UpstreamAddress>,
+    /// The cluster's id.
+    pub cluster_id: Option<String>,
+    /// The cluster's region.
+    pub region: Option<String>,
+    /// Where each value comes from: `ZEEBE_CLIENT_ID (line 2)`.
+    pub origins: BTreeMap<Key, String>,
+    /// What is likely wrong, without any value of a secret.
+    pub warnings: Vec<String>,
+    /// What was derived.
+    pub notes: Vec<String>,
+}
+
+impl Credentials {
+    /// Reads a credentials file's text, in any form. Mistakes carry `line 3` as their origin and never a value.
+    pub fn parse(text: &str) -> Result<Credentials, Vec<Problem>> {
+        Draft::parse(text)?.finish()
+    }
+
+    /// Reads the same names from the process environment.
+    pub fn from_variables(
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Credentials, Vec<Problem>> {
+        Draft::from_variables(variables).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ pub mod body;
 pub mod io;
 pub mod metrics;
 pub mod reason;
+pub mod problem;
 pub mod scope;
 pub mod secret;
 pub mod shutdown;

@@ -47,7 +47,7 @@ pub struct Config {
     /// The client id.
     pub client_id: Option<String>,
     /// The client secret.
-    #[serde(skip_serializing)]
+    #[serde(serialize_with = "crate::secret::redacted")]
     pub client_secret: Option<Secret>,
     /// A file that holds the client secret; spaces and line ends around it are cut.
     pub client_secret_file: Option<PathBuf>,

@@ -1,0 +1,98 @@
+//! The effective configuration: every key with its value and where that comes from.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::credentials::{Credentials, Key};
+use crate::scope::Scope;
+use crate::secret::REDACTED;
+
+use super::{Config, ScopeSettings};
+
+/// A key with its value and where that comes from. Secrets are `[redacted]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Effective {
+    /// The key: `oauth.client_id`.
+    pub key: String,
+    /// Its value; null when it is not set.
+    pub value: Value,
+    /// File and line, variable, flag, or `default`.
+    pub origin: String,
+}
+
+/// Every key, those from the credentials included.
+pub(super) fn effective(
+    config: &Config,
+    credentials: &Credentials,
+    scopes: &BTreeMap<Scope, ScopeSettings>,
+    origin: &impl Fn(&str) -> String,
+) -> Vec<Effective> {
+    let found = from_credentials(credentials, scopes);
+    let mut keys = Vec::new();
+    flatten(String::new(), config_value(config), &mut keys);
+    keys.into_iter()
+        .map(|(key, value)| match (value, found.get(key.as_str())) {
+            (Value::Null, Some((value, origin))) => {
+                Effective { key, value: value.clone(), origin: origin.clone() }
+            }
+            (value, _) => Effective { origin: origin(&key), key, value },
+        })
+        .collect()
+}
+
+/// The names of all keys, with their values, in a configuration.
+fn flatten(name: String, value: Value, keys: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let name = if name.is_empty() { key } else { format!("{name}.{key}") };
+                flatten(name, value, keys);
+            }
+        }
+        value => keys.push((name, value)),
+    }
+}
+
+/// A configuration as JSON, `listen` as it is in effect.
+fn config_value(config: &Config) -> Value {
+    let main: Vec<_> =
+        config.listeners().into_iter().filter(|l| l.scope.is_none() && l.tls.is_none()).collect();
+    let listen = config.listen.clone().unwrap_or_else(|| main.into_iter().map(|l| l.address).collect());
+    let shown = Config { listen: Some(listen), ..config.clone() };
+    serde_json::to_value(shown).unwrap_or_default()
+}
+
+/// What the credentials say for keys that the configuration leaves open.
+fn from_credentials(
+    credentials: &Credentials,
+    scopes: &BTreeMap<Scope, ScopeSettings>,
+) -> BTreeMap<String, (Value, String)> {
+    let mut found = BTreeMap::new();
+    let mut add = |key: Key, value: Option<String>, otherwise: &str| {
+        if let Some(value) = value {
+            let origin = credentials.origins.get(&key).cloned().unwrap_or_else(|| otherwise.to_owned());
+            found.insert(key.to_string(), (Value::from(value), origin));
+        }
+    };
+    let derived = "derived from region and cluster id";
+    add(Key::ClientId, Some(credentials.client_id.clone()), "");
+    add(Key::ClientSecret, Some(REDACTED.to_owned()), "");
+    add(Key::TokenEndpoint, Some(credentials.token_endpoint.clone()), "default of Camunda's SaaS");
+    add(Key::OauthScope, credentials.oauth_scope.clone(), "");
+    add(Key::Resource, credentials.resource.clone(), "");
+    for (scope, settings) in scopes {
+        add(Key::Address(*scope), settings.address.as_ref().map(ToString::to_string), derived);
+        add(Key::Audience(*scope), settings.audience.clone(), "default for this address");
+        add(Key::GrpcAddress, settings.grpc_address.as_ref().map(ToString::to_string), derived);
+    }
+    found
+}
+
+#[cfg(test)]
+pub(super) fn keys(config: &Config) -> Vec<(String, Value)> {
+    let mut keys = Vec::new();
+    flatten(String::new(), serde_json::to_value(config).unwrap_or_default(), &mut keys);
+    keys
+}

@@ -1,0 +1,323 @@
+//! Configuration and credentials together: all that the program needs, checked at the door.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+
+use crate::credentials::{Credentials, Draft, Key, saas_hosts};
+use crate::listener;
+use crate::problem::Problem;
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::upstream::{Protocol, ScopeConfig};
+use crate::upstream_address::UpstreamAddress;
+
+use super::effective::{self, Effective};
+use super::{Config, Hosts, Scopes, Sources, check, collect, file};
+
+/// What a process runs with. Made by [`Settings::load`] alone, so whoever holds one need not check it again.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The configuration as it was read.
+    pub config: Config,
+    /// The credentials, with what the configuration overrides in them.
+    pub credentials: Credentials,
+    /// The listeners to open.
+    pub listeners: Vec<listener::Config>,
+    /// The granted scopes that have an address.
+    pub scopes: BTreeMap<Scope, ScopeSettings>,
+    /// The files that were read, to be watched.
+    pub files: Vec<PathBuf>,
+    /// What is likely wrong.
+    pub warnings: Vec<String>,
+    /// What was derived.
+    pub notes: Vec<String>,
+    /// Every key with its value and origin.
+    pub effective: Vec<Effective>,
+}
+
+/// A scope's upstream and whom its token is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeSettings {
+    /// REST address.
+    pub address: Option<UpstreamAddress>,
+    /// gRPC address. Zeebe only.
+    pub grpc_address: Option<UpstreamAddress>,
+    /// Whom the token is for. Absent where the provider wants none.
+    pub audience: Option<String>,
+    /// The protocol of the REST address.
+    pub protocol: Protocol,
+    /// PEM file of authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// What takes the place of `address` and `audience` if a probe finds that Camunda moved the cluster's REST
+    /// (`saas.hosts = "auto"`).
+    pub migrated: Option<Migrated>,
+}
+
+/// A scope's REST address on the new SaaS hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// `https://<region>.api.camunda.io/<cluster id>`.
+    pub address: UpstreamAddress,
+    /// Whom the token is for over there.
+    pub audience: Option<String>,
+}
+
+impl ScopeSettings {
+    /// Goes over to the new SaaS host, if this scope's address has one.
+    pub fn migrate(&mut self) {
+        if let Some(Migrated { address, audience }) = self.migrated.take() {
+            self.address = Some(address);
+            self.audience = audience;
+        }
+    }
+}
+
+impl Settings {
+    /// Reads everything, or says everything that is wrong with it.
+    pub fn load(sources: &Sources) -> Result<Settings, Vec<Problem>> {
+        let (figment, mut problems) = sources.layers();
+        let unread = !problems.is_empty();
+        let (config, more) = collect::collect(&figment);
+        problems.extend(more);
+        let origin = |key: &str| origin(&figment, key);
+        problems.extend(check::check(&config, &origin));
+        // What a file that could not be read would have said is not missing.
+        if unread && config.credentials.is_none() {
+            return Err(problems);
+        }
+        let credentials = match credentials(&config, sources, &origin) {
+            Ok(credentials) => credentials,
+            Err(more) => {
+                problems.extend(more);
+                return Err(without_repetition(problems));
+            }
+        };
+        problems.extend(plaintext(&config.scopes, &config, &credentials));
+        if !problems.is_empty() {
+            return Err(without_repetition(problems));
+        }
+        let scopes = scopes(&config, &credentials);
+        let mut files = sources.files_to_read();
+        files.extend(config.credentials.clone());
+        files.extend(config.oauth.client_secret_file.clone());
+        let mut warnings = credentials.warnings.clone();
+        let addressless = credentials.scopes.iter().filter(|scope| !scopes.contains_key(scope));
+        warnings.extend(
+            addressless.map(|scope| format!("{scope} is granted, but has no address: it is not served")),
+        );
+        Ok(Settings {
+            effective: effective::effective(&config, &credentials, &scopes, &origin),
+            listeners: config.listeners(),
+            notes: credentials.notes.clone(),
+            warnings,
+            scopes,
+            files,
+            credentials,
+            config,
+        })
+    }
+}
+
+impl Scopes {
+    /// A scope's configuration.
+    pub fn of(&self, scope: Scope) -> &ScopeConfig {
+        match scope {
+            Scope::Zeebe => &self.zeebe,
+            Scope::Operate => &self.operate,
+            Scope::Tasklist => &self.tasklist,
+            Scope::Optimize => &self.optimize,
+            Scope::Secrets => &self.secrets,
+        }
+    }
+}
+
+fn origin(figment: &Figment, key: &str) -> String {
+    let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+    collect::origin(figment, &path).unwrap_or_else(|| "default".to_owned())
+}
+
+/// The credentials with what the configuration says over them.
+fn credentials(
+    config: &Config,
+    sources: &Sources,
+    origin: &impl Fn(&str) -> String,
+) -> Result<Credentials, Vec<Problem>> {
+    let mut draft = draft(config, sources, origin)?;
+    override_with(&mut draft, config, origin)?;
+    finish(draft, config)
+}
+
+/// The credentials file, or the environment in its place.
+fn draft(
+    config: &Config,
+    sources: &Sources,
+    origin: &impl Fn(&str) -> String,
+) -> Result<Draft, Vec<Problem>> {
+    let Some(path) = &config.credentials else {
+        let ours = |(name, _): &(String, String)| !name.starts_with(super::environment::PREFIX);
+        return Ok(Draft::from_variables(sources.environment.iter().filter(|v| ours(v)).cloned()));
+    };
+    let text = std::fs::read(path).and_then(decoded).map_err(|error| {
+        let problem = file::unreadable("credentials", &origin("credentials"), &error);
+        let message = format!("{}: {}", path.display(), problem.message);
+        vec![Problem { message, ..problem }]
+    })?;
+    Draft::parse(&text).map_err(|problems| within(problems, path))
+}
+
+/// UTF-8, or the UTF-16 that PowerShell's `>` writes.
+fn decoded(bytes: Vec<u8>) -> std::io::Result<String> {
+    let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+    match bytes.strip_prefix(&[0xff, 0xfe]) {
+        Some(rest) => {
+            let units: Vec<u16> =
+                rest.chunks(2).map(|b| u16::from_le_bytes([b[0], *b.get(1).unwrap_or(&0)])).collect();
+            String::from_utf16(&units).map_err(|_| invalid())
+        }
+        None => String::from_utf8(bytes).map_err(|_| invalid()),
+    }
+}
+
+/// Puts what the configuration says over what the file says.
+fn override_with(
+    draft: &mut Draft,
+    config: &Config,
+    origin: &impl Fn(&str) -> String,
+) -> Result<(), Vec<Problem>> {
+    let mut set = |key: Key, value: &Option<String>| {
+        if let Some(value) = value {
+            let name = key.to_string();
+            draft.set(key, &name, Secret::from(value.as_str()), origin(&name));
+        }
+    };
+    let oauth = &config.oauth;
+    set(Key::TokenEndpoint, &oauth.url);
+    set(Key::ClientId, &oauth.client_id);
+    set(Key::OauthScope, &oauth.oauth_scope);
+    set(Key::Resource, &oauth.resource);
+    set(Key::GrpcAddress, &config.scopes.zeebe.grpc_address);
+    for scope in Scope::ALL {
+        set(Key::Address(scope), &config.scopes.of(scope).address);
+        set(Key::Audience(scope), &config.scopes.of(scope).audience);
+    }
+    if let Some(secret) = &oauth.client_secret {
+        let name = Key::ClientSecret.to_string();
+        draft.set(Key::ClientSecret, &name, secret.clone(), origin(&name));
+    } else if let Some(path) = &oauth.client_secret_file {
+        let key = "oauth.client_secret_file";
+        let text = std::fs::read(path).and_then(decoded);
+        let text = text.map_err(|error| vec![file::unreadable(key, &origin(key), &error)])?;
+        if text.trim().is_empty() {
+            return Err(vec![Problem::new(
+                key,
+                origin(key),
+                "the file is empty",
+                "put the client secret in it",
+            )]);
+        }
+        draft.set(Key::ClientSecret, key, Secret::from(text.trim()), origin(key));
+    }
+    Ok(())
+}
+
+fn finish(draft: Draft, config: &Config) -> Result<Credentials, Vec<Problem>> {
+    let Some(path) = &config.credentials else { return draft.finish() };
+    let mut credentials = draft.finish().map_err(|problems| within(problems, path))?;
+    for origin in credentials.origins.values_mut() {
+        *origin = origin.replacen("(line ", &format!("({}:", path.display()), 1);
+    }
+    for warning in &mut credentials.warnings {
+        *warning = format!("{}: {warning}", path.display());
+    }
+    Ok(credentials)
+}
+
+/// `line 3` becomes `FILE:3`.
+fn within(mut problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
+    for problem in &mut problems {
+        if let Some(line) = problem.origin.strip_prefix("line ") {
+            problem.origin = format!("{}:{line}", path.display());
+        } else if problem.origin.is_empty() {
+            problem.origin = path.display().to_string();
+        }
+    }
+    problems
+}
+
+/// Plaintext beyond loopback shows the secret or the token to the wire, so somebody has to ask for it.
+fn plaintext(scopes: &Scopes, config: &Config, credentials: &Credentials) -> Vec<Problem> {
+    let endpoint: Option<UpstreamAddress> =
+        credentials.token_endpoint.split('?').next().and_then(|url| url.parse().ok());
+    let endpoint = endpoint.iter().map(|address| {
+        (Key::TokenEndpoint, address, config.oauth.allow_plaintext, "oauth".to_owned(), "client secret")
+    });
+    let grpc = credentials.grpc_address.iter().map(|address| (Key::GrpcAddress, Scope::Zeebe, address));
+    let rest =
+        credentials.rest_addresses.iter().map(|(scope, address)| (Key::Address(*scope), *scope, address));
+    let upstreams = grpc.chain(rest).map(|(key, scope, address)| {
+        (key, address, scopes.of(scope).allow_plaintext, format!("scopes.{scope}"), "token")
+    });
+    endpoint
+        .chain(upstreams)
+        .filter(|(_, address, allowed, ..)| !address.tls && !address.is_loopback() && !allowed)
+        .map(|(key, address, _, leg, what)| {
+            let origin = credentials.origins.get(&key).cloned().unwrap_or_default();
+            let message = format!(
+                "{} is plaintext and not on this machine: the {what} could be read on the way",
+                address.authority()
+            );
+            Problem::new(
+                key.to_string(),
+                origin,
+                message,
+                format!("use TLS, or set {leg}.allow_plaintext = true"),
+            )
+        })
+        .collect()
+}
+
+fn scopes(config: &Config, credentials: &Credentials) -> BTreeMap<Scope, ScopeSettings> {
+    let settings = |scope: &Scope| {
+        let scope = *scope;
+        let address = credentials.rest_addresses.get(&scope).cloned();
+        let grpc_address = credentials.grpc_address.clone().filter(|_| scope == Scope::Zeebe);
+        let reached = address.as_ref().or(grpc_address.as_ref())?;
+        let audience = |at: &UpstreamAddress| {
+            // A provider that goes by OAuth's own scope parameter has no use for an audience nobody configured.
+            let by_oauth_scope = credentials.oauth_scope.is_some()
+                && credentials.audience.is_none()
+                && saas_hosts::domain(&at.host).is_none();
+            let default = || saas_hosts::default_audience(scope, Some(at), credentials.audience.as_deref());
+            credentials.audiences.get(&scope).cloned().or_else(|| default().filter(|_| !by_oauth_scope))
+        };
+        let migrated = address.as_ref().and_then(saas_hosts::migrated);
+        let migrated = migrated.map(|address| Migrated { audience: audience(&address), address });
+        let own = config.scopes.of(scope);
+        let mut settings = ScopeSettings {
+            audience: audience(reached),
+            protocol: own.protocol,
+            ca_file: own.ca_file.clone(),
+            migrated: migrated.filter(|_| config.saas.hosts != Hosts::Legacy),
+            grpc_address,
+            address,
+        };
+        if config.saas.hosts == Hosts::Api {
+            settings.migrate();
+        }
+        Some((scope, settings))
+    };
+    credentials.scopes.iter().filter_map(settings).collect()
+}
+
+/// A mistake may be met on two ways.
+fn without_repetition(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut distinct: Vec<Problem> = Vec::new();
+    for problem in problems {
+        if !distinct.contains(&problem) {
+            distinct.push(problem);
+        }
+    }
+    distinct
+}

@@ -1,0 +1,110 @@
+//! Credentials before they are complete: what a file says, under which name, and what overrides it.
+
+use std::collections::BTreeMap;
+
+use crate::problem::Problem;
+use crate::secret::Secret;
+
+use super::names::{self, Key};
+use super::text::{self, Reading, Variable};
+use super::{Credentials, finish, quotes};
+
+/// What a credentials file, or the environment in its place, says.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// By meaning, and there by the name's place: the first that is not empty counts.
+    found: BTreeMap<(Key, usize), Variable>,
+    overrides: BTreeMap<Key, Variable>,
+    /// Names that mean nothing here; one of them may be a slip.
+    pub(super) unknown: Vec<Variable>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Draft {
+    /// Reads a credentials file's text.
+    pub fn parse(text: &str) -> Result<Draft, Vec<Problem>> {
+        text::read(text).map(Draft::of)
+    }
+
+    /// Reads variables of the process environment. One pair of quotes is taken off: `docker --env-file` leaves it.
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Draft {
+        let variables = variables
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("ZEEBE_") || name.starts_with("CAMUNDA_"))
+            .map(|(name, value)| Variable {
+                origin: format!("environment variable {name}"),
+                value: Secret::from(quotes::unquoted(&value)),
+                name,
+            });
+        Draft::of(Reading { variables: variables.collect(), warnings: Vec::new() })
+    }
+
+    /// Sets what counts more than the file. `name` and `origin` say where it comes from.
+    pub fn set(&mut self, key: Key, name: &str, value: Secret, origin: String) {
+        self.overrides.insert(key, Variable { name: name.to_owned(), value, origin });
+    }
+
+    /// Puts complete credentials together, or says everything that is missing or wrong.
+    pub fn finish(self) -> Result<Credentials, Vec<Problem>> {
+        finish::finish(self)
+    }
+
+    fn of(reading: Reading) -> Draft {
+        let mut draft = Draft { warnings: reading.warnings, ..Draft::default() };
+        for variable in reading.variables {
+            let Some(place) = names::lookup(&variable.name) else {
+                draft.unknown.push(variable);
+                continue;
+            };
+            let (name, origin) = (variable.name.clone(), variable.origin.clone());
+            if let Some(earlier) = draft.found.insert(place, variable) {
+                draft
+                    .warnings
+                    .push(format!("{name} is set twice ({}, {origin}): the last counts", earlier.origin));
+            }
+        }
+        draft
+    }
+
+    /// What counts for a meaning. Empty values are taken as not set.
+    pub(super) fn first(&self, key: Key) -> Option<&Variable> {
+        self.overrides.get(&key).or_else(|| self.all(key).next())
+    }
+
+    /// Everything the file says for a meaning, the preferred name first.
+    pub(super) fn all(&self, key: Key) -> impl Iterator<Item = &Variable> {
+        self.found
+            .range((key, 0)..=(key, usize::MAX))
+            .map(|(_, variable)| variable)
+            .filter(|variable| !variable.value.expose().trim().is_empty())
+    }
+
+    /// Id and secret of one family of names where one has both: a file that was mended by hand under one name
+    /// must not be mixed with what is left under another.
+    pub(super) fn client(&self) -> (Option<&Variable>, Option<&Variable>) {
+        let first = (self.first(Key::ClientId), self.first(Key::ClientSecret));
+        if self.overrides.contains_key(&Key::ClientId) || self.overrides.contains_key(&Key::ClientSecret) {
+            return first;
+        }
+        let at = |key: Key, place: usize| {
+            self.found.get(&(key, place)).filter(|variable| !variable.value.is_empty())
+        };
+        (0..names::of(Key::ClientId).count())
+            .find_map(|place| Some((Some(at(Key::ClientId, place)?), Some(at(Key::ClientSecret, place)?))))
+            .unwrap_or(first)
+    }
+
+    /// Warns where names of one meaning say different things and nothing overrides them.
+    pub(super) fn warn_of_differences(&mut self, key: Key, same: impl Fn(&str, &str) -> bool) {
+        if self.overrides.contains_key(&key) {
+            return;
+        }
+        let mut variables = self.all(key);
+        let Some(used) = variables.next() else { return };
+        let warnings: Vec<String> = variables
+            .filter(|other| !same(used.value.expose().trim(), other.value.expose().trim()))
+            .map(|other| format!("{} and {} differ: {} counts", used.name, other.name, used.name))
+            .collect();
+        self.warnings.extend(warnings);
+    }
+}

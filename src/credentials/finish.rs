@@ -1,0 +1,220 @@
+//! From what a file says to complete credentials.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::problem::{Problem, did_you_mean};
+use crate::scope::Scope;
+use crate::upstream_address::UpstreamAddress;
+
+use super::Credentials;
+use super::derive::Derived;
+use super::draft::Draft;
+use super::names::{self, Key};
+use super::text::Variable;
+
+const WHERE: &str = "Console hands the file out under Clusters, your cluster, API, when a client is created";
+
+/// Puts complete credentials together, or says everything that is missing or wrong.
+pub(super) fn finish(mut draft: Draft) -> Result<Credentials, Vec<Problem>> {
+    if let Some(problem) = other_file(&draft) {
+        return Err(vec![problem]);
+    }
+    let same_address = |a: &str, b: &str| match (a.parse::<UpstreamAddress>(), b.parse()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    };
+    for key in [Key::ClientId, Key::ClientSecret] {
+        draft.warn_of_differences(key, |a, b| a == b);
+    }
+    for key in [Key::TokenEndpoint, Key::GrpcAddress, Key::Address(Scope::Zeebe)] {
+        draft.warn_of_differences(key, same_address);
+    }
+    let mut problems = Vec::new();
+    let warnings = std::mem::take(&mut draft.warnings);
+    let text = |key: Key| draft.first(key).map(|variable| variable.value.expose().trim().to_owned());
+    let grpc_address = address(&draft, Key::GrpcAddress, &mut problems);
+    let rest_addresses: BTreeMap<Scope, UpstreamAddress> = Scope::ALL
+        .into_iter()
+        .filter_map(|scope| Some((scope, address(&draft, Key::Address(scope), &mut problems)?)))
+        .collect();
+    let (granted, unknown_scopes) = granted(text(Key::Scopes));
+    let mut derived = Derived {
+        grpc_address,
+        rest_addresses,
+        granted,
+        cluster_id: text(Key::ClusterId),
+        region: text(Key::Region),
+        mode: text(Key::Mode),
+        token_endpoint: endpoint(&draft, &mut problems),
+        lists_scopes: draft.first(Key::Scopes).is_some(),
+        warnings,
+        notes: Vec::new(),
+    };
+    if problems.is_empty() {
+        derived.complete(&mut problems);
+    }
+    for name in &unknown_scopes {
+        derived
+            .warnings
+            .push(format!("CAMUNDA_CREDENTIALS_SCOPES: {name:?} is no scope that this proxy knows"));
+    }
+    let (client_id, client_secret) = draft.client();
+    let addressless = derived.grpc_address.is_none() && derived.rest_addresses.is_empty();
+    let endpointless = derived.token_endpoint.is_none() && draft.first(Key::TokenEndpoint).is_none();
+    let absent = [
+        (client_id.is_none(), "the client id", Key::ClientId),
+        (client_secret.is_none(), "the client secret", Key::ClientSecret),
+        (endpointless, "the token endpoint", Key::TokenEndpoint),
+        (addressless && problems.is_empty(), "an address of the cluster", Key::GrpcAddress),
+    ];
+    problems.extend(missing(&draft, absent.into_iter().filter(|(absent, ..)| *absent)));
+    let (Some(client_id), Some(client_secret), Some(token_endpoint), true) =
+        (client_id, client_secret, derived.token_endpoint, problems.is_empty())
+    else {
+        return Err(problems);
+    };
+    Ok(Credentials {
+        client_id: client_id.value.expose().trim().to_owned(),
+        client_secret: client_secret.value.expose().trim().into(),
+        token_endpoint,
+        audience: text(Key::Audience(Scope::Zeebe)),
+        audiences: Scope::ALL.into_iter().filter_map(|s| Some((s, text(Key::Audience(s))?))).collect(),
+        oauth_scope: text(Key::OauthScope),
+        resource: text(Key::Resource),
+        scopes: derived.granted,
+        unknown_scopes,
+        grpc_address: derived.grpc_address,
+        rest_addresses: derived.rest_addresses,
+        cluster_id: derived.cluster_id,
+        region: derived.region,
+        origins: origins(&draft),
+        warnings: derived.warnings,
+        notes: derived.notes,
+    })
+}
+
+/// Files that hold other credentials than a cluster's.
+fn other_file(draft: &Draft) -> Option<Problem> {
+    if draft.first(Key::ClientId).is_some() {
+        return None;
+    }
+    let named = |part: &str| draft.unknown.iter().find(|v| names::relaxed(&v.name).contains(part));
+    let (variable, what) = match (named("CAMUNDACONSOLECLIENTID"), named("C8CONNECTIONS")) {
+        (Some(variable), _) => (variable, "these are an organisation's credentials, for Console's own API"),
+        (_, Some(variable)) => (variable, "these are the Desktop Modeler's settings"),
+        _ => return None,
+    };
+    Some(Problem::new(
+        variable.name.clone(),
+        variable.origin.clone(),
+        what,
+        format!("take a cluster's credentials instead: {WHERE}"),
+    ))
+}
+
+/// One mistake that names all that is missing.
+fn missing(
+    draft: &Draft,
+    absent: impl Iterator<Item = (bool, &'static str, Key)> + Clone,
+) -> Option<Problem> {
+    let words: Vec<&str> = absent.clone().map(|(_, word, _)| word).collect();
+    let keys = absent.clone().filter_map(|(_, _, key)| names::of(key).next());
+    let slip = absent.flat_map(|(_, _, key)| names::of(key)).find_map(|name| {
+        let unknown = draft.unknown.iter().map(|variable| variable.name.as_str());
+        did_you_mean(name, unknown.filter(|other| strsim::damerau_levenshtein(name, other) < 3))
+            .map(|slip| format!("; `{slip}` was found, did you mean `{name}`?"))
+    });
+    let verb = if words.len() == 1 { "is" } else { "are" };
+    let (last, before) = words.split_last()?;
+    let list =
+        if before.is_empty() { (*last).to_owned() } else { format!("{} and {last}", before.join(", ")) };
+    let keys: Vec<&str> = keys.collect();
+    Some(Problem::new(
+        keys.join(", "),
+        "",
+        format!("{list} {verb} missing{}", slip.unwrap_or_default()),
+        format!("pass the credentials file with --credentials FILE, or set the variables; {WHERE}"),
+    ))
+}
+
+fn address(draft: &Draft, key: Key, problems: &mut Vec<Problem>) -> Option<UpstreamAddress> {
+    let variable = draft.first(key)?;
+    let parsed: Result<UpstreamAddress, _> = variable.value.expose().parse();
+    let message = match parsed {
+        Ok(address) if key == Key::GrpcAddress && !address.base_path.is_empty() => {
+            "a gRPC address has no path".to_owned()
+        }
+        Ok(address) => return Some(address),
+        Err(error) => error.to_string(),
+    };
+    let example = match key {
+        Key::GrpcAddress => "grpcs://<cluster id>.bru-2.zeebe.camunda.io:443 or grpc://localhost:26500",
+        _ => "https://bru-2.api.camunda.io/<cluster id> or http://localhost:8080",
+    };
+    problems.push(mistake(variable, message, format!("write {example}")));
+    None
+}
+
+/// The token endpoint as it is sent to: it may have a query, which some providers want.
+fn endpoint(draft: &Draft, problems: &mut Vec<Problem>) -> Option<String> {
+    let variable = draft.first(Key::TokenEndpoint)?;
+    let text = variable.value.expose().trim();
+    let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let before_query = text.split('?').next().unwrap_or_default();
+    let message = match before_query.parse::<UpstreamAddress>() {
+        Ok(_) if text.contains('#') || text.contains(char::is_whitespace) => {
+            "it holds a fragment or a blank".to_owned()
+        }
+        Ok(_) if text.starts_with("https://") || text.starts_with("http://") => return Some(text),
+        Ok(_) => "the scheme is neither https nor http".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    problems.push(mistake(variable, message, "write https://login.cloud.camunda.io/oauth/token".to_owned()));
+    None
+}
+
+fn mistake(variable: &Variable, message: String, remedy: String) -> Problem {
+    Problem::new(variable.name.clone(), variable.origin.clone(), message, remedy)
+}
+
+/// Console's list of scopes; its spelling has changed between generations, so unknown names are kept.
+fn granted(list: Option<String>) -> (BTreeSet<Scope>, Vec<String>) {
+    let mut scopes = BTreeSet::new();
+    let mut unknown = Vec::new();
+    let list = list.unwrap_or_default();
+    let names = list.trim_matches(['[', ']']).split(',').map(|name| name.trim().trim_matches(['\'', '"']));
+    for name in names.filter(|name| !name.is_empty()) {
+        match name.parse() {
+            Ok(scope) => {
+                scopes.insert(scope);
+            }
+            Err(_) => unknown.push(name.to_owned()),
+        }
+    }
+    (scopes, unknown)
+}
+
+fn origins(draft: &Draft) -> BTreeMap<Key, String> {
+    let (client_id, client_secret) = draft.client();
+    let chosen = |key: Key| match key {
+        Key::ClientId => client_id,
+        Key::ClientSecret => client_secret,
+        key => draft.first(key),
+    };
+    let scopes = Scope::ALL.into_iter().flat_map(|scope| [Key::Audience(scope), Key::Address(scope)]);
+    [Key::ClientId, Key::ClientSecret, Key::TokenEndpoint, Key::OauthScope, Key::Resource, Key::GrpcAddress]
+        .into_iter()
+        .chain(scopes)
+        .filter_map(|key| {
+            let variable = chosen(key)?;
+            // A key of the configuration is known by its own name, an environment variable names itself.
+            let is_named = variable.name == key.to_string() || variable.origin.ends_with(&variable.name);
+            let shown = if is_named {
+                variable.origin.clone()
+            } else {
+                format!("{} ({})", variable.name, variable.origin)
+            };
+            Some((key, shown))
+        })
+        .collect()
+}
