@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use crate::access::{self, Access};
 use crate::address::Address;
 use crate::admin::{Admin, State};
-use crate::config::Settings;
+use crate::config::{Settings, Sources};
 use crate::listener::{Bound, BindError, Entrance, Handle, Worker, accept};
 use crate::metrics::Shard;
 use crate::proxy::{self, Door};
@@ -52,11 +52,11 @@ pub enum End {
 }
 
 impl App {
-    /// Binds the addresses and starts to serve. Requests that arrive before the first token wait for it.
+    /// Binds the addresses and starts to serve. The sources are read again when one of their files changes. Requests that arrive before the first token wait for it.
     ///
     /// # Errors
     /// All that is wrong with the configuration at once; or the address that is taken; or what the system refused.
-    pub fn start(settings: Settings) -> Result<App, StartError> {
+    pub fn start(settings: Settings, sources: Sources) -> Result<App, StartError> {
         guard(&settings)?;
         let shutdown = Shutdown::default();
         let runtime = runtime().map_err(StartError::System)?;
@@ -66,7 +66,7 @@ impl App {
         let listeners: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
 
         let tokens = tokens(&settings)?;
-        let mut plan = plan::Plan::new(&settings, tokens);
+        let plan = plan::Plan::new(&settings, tokens);
         let destinations = Arc::new(ArcSwap::from_pointee(plan.destinations().map_err(StartError::Origin)?));
         let workers = start_workers(&settings, &destinations, &shutdown)?;
         let shards: Vec<Arc<Shard>> = workers.iter().map(|(shard, _)| Arc::clone(shard)).collect();
@@ -92,6 +92,7 @@ impl App {
             plan,
             destinations,
             settings: Arc::clone(&settings),
+            sources,
             shutdown: shutdown.clone(),
         };
         drop(_entered);
@@ -160,9 +161,10 @@ fn bind(settings: &Settings) -> Result<Vec<Bound>, StartError> {
 fn tokens(settings: &Settings) -> Result<oauth::Tokens, StartError> {
     let config = &settings.config.oauth;
     let tls = match settings.credentials.token_endpoint.starts_with("https:") {
-        true => tls::client_config(config.ca_file.as_deref(), &[]).map_err(StartError::Tls)?,
+        true => tls::client_config(config.ca_file.as_deref(), &[]),
         false => tls::plain_client_config(),
     };
+    let tls = tls.map_err(StartError::Tls)?;
     let endpoint = oauth::Endpoint::new(config, tls).map_err(StartError::TokenEndpoint)?;
     Ok(oauth::Tokens::new(config, Arc::new(endpoint), oauth::Clock::system()))
 }
@@ -244,7 +246,10 @@ fn spawn_control(
     admin: Bound,
     control: control::Control,
 ) -> Result<JoinHandle<()>, StartError> {
-    let run = move || runtime.block_on(control.run(admin));
+    let run = move || {
+        // Upstream connections, which the probe of hosts makes, stay on one thread.
+        runtime.block_on(tokio::task::LocalSet::new().run_until(control.run(admin)));
+    };
     std::thread::Builder::new().name("control".to_owned()).spawn(run).map_err(StartError::System)
 }
 

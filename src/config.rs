@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::proxy::AccessLog;
 use crate::{access, admin, listener, oauth, shutdown, upstream};
 
 mod check;
@@ -119,19 +120,6 @@ pub enum LogFormat {
     Human,
     /// An object for machines.
     Json,
-}
-
-/// Which requests get a line in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AccessLog {
-    /// Every request, at its end.
-    #[default]
-    All,
-    /// Those that failed.
-    Errors,
-    /// None.
-    Off,
 }
 
 impl Config {

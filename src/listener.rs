@@ -18,7 +18,7 @@ mod detect;
 mod watch;
 mod worker;
 
-pub use accept::{Acceptor, accept};
+pub use accept::{Acceptor, Listening, accept};
 pub use bind::{BindError, Bound};
 pub use connection::Entrance;
 pub use worker::{Handle, Worker};

@@ -38,6 +38,15 @@ pub fn client_config(ca_file: Option<&Path>, alpn: &[&[u8]]) -> Result<ClientCon
     Ok(config)
 }
 
+/// For a client that speaks plaintext and yet wants a configuration: it trusts nobody, so nothing needs to be read.
+pub fn plain_client_config() -> Result<ClientConfig, Error> {
+    Ok(ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(Error::Provider)?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth())
+}
+
 /// TLS towards callers, with ALPN for HTTP/2 and HTTP/1.1.
 pub fn server_config(cert_file: &Path, key_file: &Path) -> Result<ServerConfig, Error> {
     let key = PrivateKeyDer::from_pem_file(key_file)

@@ -135,7 +135,7 @@ impl Origin {
         let invalid = |_| OriginError::Address(address.to_string());
         let authority: Authority = address.authority().parse().map_err(invalid)?;
         let base_uri = Uri::builder()
-            .scheme(if address.tls { "https" } else { "http" })
+            .scheme(address.scheme())
             .authority(authority.clone())
             .path_and_query("/")
             .build()

@@ -1,18 +1,16 @@
 //! The control thread: the admin address, the credentials file's changes, and where Camunda's REST is.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 
 use super::plan::Plan;
 use crate::admin::Admin;
-use crate::config::Settings;
-use crate::listener::Bound;
+use crate::config::{Settings, Sources};
+use crate::listener::{Bound, Listening};
 use crate::proxy::Destinations;
 use crate::shutdown::{Phase, Shutdown};
 
@@ -29,6 +27,7 @@ pub(super) struct Control {
     pub(super) plan: Plan,
     pub(super) destinations: Arc<ArcSwap<Destinations>>,
     pub(super) settings: Arc<Settings>,
+    pub(super) sources: Sources,
     pub(super) shutdown: Shutdown,
 }
 
@@ -50,7 +49,7 @@ impl Control {
 
     /// Decides once whether this cluster's REST has moved (`saas.hosts = "auto"`).
     async fn follow_migration(&mut self) {
-        let Some(verdict) = saas::probe(&self.settings.scopes).await else { return };
+        let Some(verdict) = saas::probe(&self.settings).await else { return };
         if verdict.moved {
             self.plan.migrate();
             self.apply();
@@ -71,7 +70,7 @@ impl Control {
                 continue;
             }
             seen = now;
-            match self.settings.reload() {
+            match Settings::load(&self.sources) {
                 Ok(settings) => {
                     let credentials = settings.credentials;
                     let same = credentials.client_id == self.plan.credentials.client_id
@@ -105,7 +104,7 @@ impl Control {
 
 /// Serves the admin address until the process stops.
 async fn serve_admin(admin: Arc<Admin>, bound: Bound) {
-    let listening = match bound.into_listening() {
+    let listening = match Listening::new(bound) {
         Ok(listening) => listening,
         Err(error) => {
             tracing::error!(target: "admin", %error, "the admin address is not served");
@@ -118,16 +117,16 @@ async fn serve_admin(admin: Arc<Admin>, bound: Bound) {
         if connections.len() >= CONNECTIONS {
             connections.join_next().await;
         }
-        if let Err(error) = listening.accept(&mut connections, &admin).await {
-            tracing::warn!(target: "admin", %error, "cannot accept a connection");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        match listening.accept().await {
+            Ok((io, local)) => {
+                connections.spawn(Arc::clone(&admin).serve(io, local));
+            }
+            Err(error) => {
+                tracing::warn!(target: "admin", %error, "cannot accept a connection; trying again");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
     }
-}
-
-enum Listening {
-    Tcp(TcpListener),
-    Unix(UnixListener),
 }
 
 /// What a change of the files would change: their times and lengths, following links.

@@ -2,17 +2,19 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::bind::{Bound, Socket};
 use super::connection::Entrance;
+use crate::io::Io;
 use crate::shutdown::{Phase, Shutdown};
 
 /// After an error that is the system's and not one connection's, such as EMFILE: who is connected goes on, and the
@@ -39,6 +41,21 @@ pub(super) enum Peer {
     Unix(std::os::unix::net::UnixStream),
 }
 
+impl Peer {
+    /// The connection in the current runtime, with our end's address.
+    pub(super) fn open(self) -> io::Result<(Io, Option<SocketAddr>)> {
+        match self {
+            Peer::Tcp(socket) => {
+                // Small messages must not wait for each other's acknowledgements.
+                socket.set_nodelay(true)?;
+                let local = socket.local_addr().ok();
+                Ok((Io::Tcp(TcpStream::from_std(socket)?), local))
+            }
+            Peer::Unix(socket) => Ok((Io::Unix(UnixStream::from_std(socket)?), None)),
+        }
+    }
+}
+
 /// A connection's place in the limits; free again when dropped.
 pub(super) struct Place {
     load: Arc<AtomicUsize>,
@@ -51,19 +68,41 @@ impl Drop for Place {
     }
 }
 
-enum Listening {
+/// A bound socket in a runtime.
+pub struct Listening(Socketed);
+
+enum Socketed {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
 impl Listening {
+    /// Watches the socket in the current runtime.
+    ///
+    /// # Errors
+    /// When the runtime cannot watch it.
+    pub fn new(bound: Bound) -> io::Result<Listening> {
+        Ok(Listening(match bound.socket {
+            Socket::Tcp(listener) => Socketed::Tcp(TcpListener::from_std(listener)?),
+            Socket::Unix(listener) => Socketed::Unix(UnixListener::from_std(listener)?),
+        }))
+    }
+
+    /// The next connection, for this runtime, with our end's address.
+    ///
+    /// # Errors
+    /// When the system gives none.
+    pub async fn accept(&self) -> io::Result<(Io, Option<SocketAddr>)> {
+        poll_fn(|cx| self.poll_accept(cx)).await?.open()
+    }
+
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Peer>> {
         // Handed over as plain sockets: each worker has its own event queue.
-        Poll::Ready(match self {
-            Listening::Tcp(listener) => {
+        Poll::Ready(match &self.0 {
+            Socketed::Tcp(listener) => {
                 ready!(listener.poll_accept(cx)).and_then(|(stream, _)| stream.into_std().map(Peer::Tcp))
             }
-            Listening::Unix(listener) => {
+            Socketed::Unix(listener) => {
                 ready!(listener.poll_accept(cx)).and_then(|(stream, _)| stream.into_std().map(Peer::Unix))
             }
         })
@@ -81,10 +120,7 @@ pub async fn accept(
     permits: Arc<Semaphore>,
     shutdown: Shutdown,
 ) -> io::Result<()> {
-    let listening = match bound.socket {
-        Socket::Tcp(listener) => Listening::Tcp(TcpListener::from_std(listener)?),
-        Socket::Unix(listener) => Listening::Unix(UnixListener::from_std(listener)?),
-    };
+    let listening = Listening::new(bound)?;
     let mut failing = false;
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return Ok(()) };

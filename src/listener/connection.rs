@@ -12,7 +12,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::accept::Peer;
@@ -72,19 +71,7 @@ type Opened = (Replayed<Io>, Protocol, Option<std::net::SocketAddr>);
 
 /// From a socket to the first bytes of a protocol.
 async fn open(entrance: &Entrance, peer: Peer) -> io::Result<Opened> {
-    let mut local = None;
-    let mut io = match peer {
-        Peer::Tcp(socket) => {
-            socket.set_nonblocking(true)?;
-            socket.set_nodelay(true)?;
-            local = socket.local_addr().ok();
-            Io::Tcp(TcpStream::from_std(socket)?)
-        }
-        Peer::Unix(socket) => {
-            socket.set_nonblocking(true)?;
-            Io::Unix(UnixStream::from_std(socket)?)
-        }
-    };
+    let (mut io, local) = peer.open()?;
     let mut negotiated = None;
     if let Some(config) = &entrance.tls {
         let stream = TlsAcceptor::from(Arc::clone(config)).accept(Box::new(io)).await?;

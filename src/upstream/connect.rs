@@ -35,7 +35,7 @@ async fn open(
 ) -> Result<(Io, bool), Error> {
     let tcp = open_tcp(origin, timeout).await?;
     let Some(config) = tls else { return Ok((Io::Tcp(tcp), false)) };
-    let name = ServerName::try_from(origin.address.host.clone())
+    let name = ServerName::try_from(origin.address.host_name().to_owned())
         .map_err(|_| Error::new("the host is no name that TLS can verify".to_owned()))?;
     let stream = TlsConnector::from(Arc::clone(config))
         .connect(name, tcp)
