@@ -1,1 +1,5 @@
-//! Being built.
+//! The command line.
+
+pub mod arguments;
+pub mod config;
+pub mod problems;

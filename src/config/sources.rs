@@ -11,7 +11,8 @@ use super::environment;
 use super::file::TomlFile;
 
 /// What a process is configured by. A plain value, so that a test can hold any environment it likes.
-#[derive(Clone, Debug, Default)]
+// No Debug: the environment may hold the client secret.
+#[derive(Clone, Default)]
 pub struct Sources {
     /// Configuration files; a later one counts more.
     pub files: Vec<PathBuf>,
