@@ -1,0 +1,347 @@
+//! The orchestration cluster's REST API: `/v2`, and the topology of `/v1`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::reply::Reply;
+use super::{Asked, multipart};
+use crate::sandbox::VERSION;
+use crate::sandbox::cluster::jobs::{ActivatedJob, Activation};
+use crate::sandbox::cluster::state::{Instance, Progress, State, TENANT, UserTask, Variables};
+use crate::sandbox::rest::operate::timestamp;
+
+/// The most pieces and bytes that a caller may ask for.
+const LARGEST_CONTENT: u64 = 256 << 20;
+
+/// Whether a path needs no token.
+pub(super) fn is_open(path: &str) -> bool {
+    matches!(path, "/v2/license" | "/v2/status")
+}
+
+/// Answers one request.
+pub(super) async fn answer(asked: &Asked<'_>) -> Reply {
+    answered(asked).await.unwrap_or_else(|reply| reply)
+}
+
+async fn answered(asked: &Asked<'_>) -> Result<Reply, Reply> {
+    let cluster = asked.cluster;
+    let method = &asked.head.method;
+    match (method, asked.segments) {
+        (&Method::GET, ["v1" | "v2", "topology"]) => Ok(topology()),
+        (&Method::GET, ["v2", "license"]) => Ok(Reply::Json(
+            json!({ "validLicense": true, "licenseType": "saas", "isCommercial": false, "expiresAt": null }),
+        )),
+        (&Method::GET, ["v2", "status"]) => Ok(Reply::Done),
+        (&Method::POST, ["v2", "deployments"]) => deploy(asked),
+        (&Method::POST, ["v2", "process-instances"]) => create(asked).await,
+        (&Method::POST, ["v2", "process-instances", "search"]) => instances(asked),
+        (&Method::GET, ["v2", "process-instances", key]) => {
+            let instance = cluster.state(|state| state.instances.get(&number(key)?).map(instance_json));
+            instance.map(Reply::Json).ok_or_else(|| Reply::missing("Process Instance", key))
+        }
+        (&Method::POST, ["v2", "process-instances", key, "cancellation"]) => {
+            cluster.state(|state| state.cancel_instance(number(key).unwrap_or(-1)))?;
+            Ok(Reply::Done)
+        }
+        (&Method::POST, ["v2", "jobs", "activation"]) => activate(asked).await,
+        (_, ["v2", "jobs", key, ..]) => job(asked, number(key).ok_or_else(|| Reply::missing("Job", key))?),
+        (&Method::POST, ["v2", "user-tasks", "search"]) => user_tasks(asked),
+        (_, ["v2", "user-tasks", key, ..]) => {
+            user_task(asked, number(key).ok_or_else(|| Reply::missing("User Task", key))?)
+        }
+        (&Method::PUT, ["v2", "element-instances", key, "variables"]) => {
+            let variables = object(&asked.json()?["variables"]);
+            cluster.state(|state| state.set_variables(number(key).unwrap_or(-1), variables))?;
+            Ok(Reply::Done)
+        }
+        (&Method::POST, ["v2", "messages", "publication"]) => publish(asked),
+        (&Method::GET, ["v2", "documents", "stream"]) => Ok(stream(asked)),
+        (&Method::POST, ["v2", "documents"]) => Ok(echo(asked)),
+        (&Method::GET, ["v2", "resources", _, "content", "binary"]) => Ok(content(asked)),
+        (&Method::DELETE, ["v2", ..]) => Err(Reply::Problem(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Method Not Allowed",
+            "Method 'DELETE' is not supported.".to_owned(),
+        )),
+        _ => Err(Reply::nothing()),
+    }
+}
+
+fn topology() -> Reply {
+    let partition = json!({ "partitionId": 1, "role": "leader", "health": "healthy" });
+    let broker = json!({ "nodeId": 0, "host": "localhost", "port": 26501, "partitions": [partition], "version": VERSION });
+    Reply::Json(json!({
+        "brokers": [broker], "clusterSize": 1, "partitionsCount": 1, "replicationFactor": 1,
+        "gatewayVersion": VERSION, "lastCompletedChangeId": "-1",
+    }))
+}
+
+fn deploy(asked: &Asked) -> Result<Reply, Reply> {
+    let kind = asked.head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let files = multipart::files(kind, &asked.body)
+        .ok_or_else(|| Reply::invalid("Required part 'resources' is not present."))?;
+    let (key, deployed) = asked.cluster.state(|state| state.deploy(&files))?;
+    let deployments = deployed.iter().map(|definition| {
+        json!({ "processDefinition": {
+            "processDefinitionId": definition.process.id,
+            "processDefinitionVersion": definition.version,
+            "processDefinitionKey": definition.key.to_string(),
+            "resourceName": definition.resource,
+            "tenantId": TENANT,
+        } })
+    });
+    let deployments: Vec<Value> = deployments.collect();
+    Ok(Reply::Json(
+        json!({ "deploymentKey": key.to_string(), "tenantId": TENANT, "deployments": deployments }),
+    ))
+}
+
+async fn create(asked: &Asked<'_>) -> Result<Reply, Reply> {
+    let body = asked.json()?;
+    let id = body["processDefinitionId"].as_str().unwrap_or_default();
+    let version = body["processDefinitionVersion"].as_i64().unwrap_or(-1) as i32;
+    let chosen = (key_in(&body, "processDefinitionKey").unwrap_or(-1), id, version);
+    let variables = object(&body["variables"]);
+    let (key, definition, variables) = match body["awaitCompletion"].as_bool() {
+        Some(true) => {
+            let patience = milliseconds(&body["requestTimeout"], 10_000);
+            asked.cluster.run_instance(chosen, variables, patience).await?
+        }
+        _ => {
+            let created = asked.cluster.state(|state| state.create_instance(chosen, variables, false))?;
+            (created.0, created.1, Variables::new())
+        }
+    };
+    Ok(Reply::Json(json!({
+        "processDefinitionId": definition.process.id,
+        "processDefinitionVersion": definition.version,
+        "processDefinitionKey": definition.key.to_string(),
+        "processInstanceKey": key.to_string(),
+        "tenantId": TENANT,
+        "variables": variables,
+    })))
+}
+
+fn instances(asked: &Asked) -> Result<Reply, Reply> {
+    let body = asked.json()?;
+    let filter = body["filter"]["processDefinitionId"].as_str();
+    let limit = body["page"]["limit"].as_u64().unwrap_or(100).min(10_000) as usize;
+    Ok(asked.cluster.state(|state| {
+        let fits = |instance: &&Instance| filter.is_none_or(|id| instance.definition.process.id == id);
+        let found = state.instances.values().rev().filter(fits).take(limit).map(instance_json).collect();
+        page(found, state.instances.len())
+    }))
+}
+
+fn instance_json(instance: &Instance) -> Value {
+    json!({
+        "processInstanceKey": instance.key.to_string(),
+        "processDefinitionId": instance.definition.process.id,
+        "processDefinitionName": instance.definition.process.name,
+        "processDefinitionVersion": instance.definition.version,
+        "processDefinitionKey": instance.definition.key.to_string(),
+        "startDate": timestamp(instance.started),
+        "endDate": instance.ended.map(timestamp),
+        "state": match instance.progress {
+            Progress::Active => "ACTIVE",
+            Progress::Completed => "COMPLETED",
+            Progress::Canceled => "TERMINATED",
+        },
+        "hasIncident": instance.incident,
+        "tenantId": TENANT,
+    })
+}
+
+async fn activate(asked: &Asked<'_>) -> Result<Reply, Reply> {
+    let body = asked.json()?;
+    let limit = body["maxJobsToActivate"].as_u64().unwrap_or(0) as usize;
+    let job_type = body["type"].as_str().unwrap_or_default().to_owned();
+    let timeout = milliseconds(&body["timeout"], 0);
+    if job_type.is_empty() || limit == 0 || timeout.is_zero() {
+        return Err(Reply::invalid(
+            "No type, timeout or maxJobsToActivate provided, or one that is not greater than 0.",
+        ));
+    }
+    let fetch = body["fetchVariable"].as_array().into_iter().flatten();
+    let wanted = Activation {
+        job_type,
+        worker: body["worker"].as_str().unwrap_or_default().to_owned(),
+        timeout,
+        limit,
+        fetch: fetch.filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+    };
+    let patience = match body["requestTimeout"].as_i64() {
+        None | Some(0) => Duration::from_secs(10),
+        Some(..0) => Duration::ZERO,
+        Some(_) => milliseconds(&body["requestTimeout"], 0),
+    };
+    let jobs = asked.cluster.poll_jobs(&wanted, patience).await;
+    let jobs: Vec<Value> = jobs.iter().map(job_json).collect();
+    Ok(Reply::Json(json!({ "jobs": jobs })))
+}
+
+fn job_json(job: &ActivatedJob) -> Value {
+    let task = job.task();
+    let headers = task.headers.iter().map(|(key, value)| (key.clone(), Value::from(value.clone())));
+    json!({
+        "jobKey": job.key.to_string(),
+        "type": task.job_type,
+        "processInstanceKey": job.instance.to_string(),
+        "processDefinitionId": job.definition.process.id,
+        "processDefinitionVersion": job.definition.version,
+        "processDefinitionKey": job.definition.key.to_string(),
+        "elementId": task.element,
+        "elementInstanceKey": job.element.to_string(),
+        "customHeaders": headers.collect::<Variables>(),
+        "worker": job.worker,
+        "retries": job.retries,
+        "deadline": job.deadline,
+        "variables": job.variables,
+        "tenantId": TENANT,
+    })
+}
+
+fn job(asked: &Asked, key: i64) -> Result<Reply, Reply> {
+    let body = asked.json()?;
+    let variables = object(&body["variables"]);
+    match (&asked.head.method, &asked.segments[3..]) {
+        (&Method::POST, ["completion"]) => asked.cluster.state(|state| state.complete_job(key, variables))?,
+        (&Method::POST, ["failure"]) => {
+            let retries = body["retries"].as_i64().unwrap_or(0) as i32;
+            let message = body["errorMessage"].as_str().unwrap_or_default().to_owned();
+            let back_off = milliseconds(&body["retryBackOff"], 0);
+            asked.cluster.state(|state| state.fail_job(key, retries, message, back_off, variables))?;
+        }
+        (&Method::POST, ["error"]) => {
+            let code = body["errorCode"].as_str().unwrap_or_default();
+            let message = body["errorMessage"].as_str().unwrap_or_default();
+            asked.cluster.state(|state| state.throw_error(key, code, message))?;
+        }
+        (&Method::PATCH, []) => {
+            let retries = body["changeset"]["retries"].as_i64().unwrap_or(0) as i32;
+            asked.cluster.state(|state| state.update_retries(key, retries))?;
+        }
+        _ => return Err(Reply::nothing()),
+    }
+    Ok(Reply::Done)
+}
+
+fn user_tasks(asked: &Asked) -> Result<Reply, Reply> {
+    let limit = asked.json()?["page"]["limit"].as_u64().unwrap_or(100).min(10_000) as usize;
+    Ok(asked.cluster.state(|state| {
+        page(
+            state.user_tasks.values().rev().take(limit).map(user_task_json).collect(),
+            state.user_tasks.len(),
+        )
+    }))
+}
+
+fn user_task(asked: &Asked, key: i64) -> Result<Reply, Reply> {
+    let body = asked.json()?;
+    let assignee = |value: &Value| value.as_str().map(str::to_owned);
+    match (&asked.head.method, &asked.segments[3..]) {
+        (&Method::GET, []) => {
+            let task = asked.cluster.state(|state| state.user_tasks.get(&key).map(user_task_json));
+            return task.map(Reply::Json).ok_or_else(|| Reply::missing("User Task", &key.to_string()));
+        }
+        (&Method::POST, ["completion"]) => {
+            let variables = object(&body["variables"]);
+            asked.cluster.state(|state| state.complete_user_task(key, variables))?;
+        }
+        (&Method::POST, ["assignment"]) => {
+            asked.cluster.state(|state| state.assign_user_task(key, assignee(&body["assignee"])))?;
+        }
+        (&Method::DELETE, ["assignee"]) => asked.cluster.state(|state| state.assign_user_task(key, None))?,
+        _ => return Err(Reply::nothing()),
+    }
+    Ok(Reply::Done)
+}
+
+fn user_task_json(task: &UserTask) -> Value {
+    json!({
+        "userTaskKey": task.key.to_string(),
+        "name": task.name,
+        "state": "CREATED",
+        "assignee": task.assignee,
+        "elementId": task.element,
+        "candidateGroups": [],
+        "candidateUsers": [],
+        "processInstanceKey": task.instance.to_string(),
+        "processDefinitionId": task.definition.process.id,
+        "processDefinitionVersion": task.definition.version,
+        "processDefinitionKey": task.definition.key.to_string(),
+        "creationDate": timestamp(task.created),
+        "priority": 50,
+        "tenantId": TENANT,
+    })
+}
+
+fn publish(asked: &Asked) -> Result<Reply, Reply> {
+    let body = asked.json()?;
+    let name = body["name"].as_str().ok_or_else(|| Reply::invalid("No messageName provided."))?;
+    let id = body["messageId"].as_str().unwrap_or_default();
+    let life = milliseconds(&body["timeToLive"], 0);
+    let key = asked.cluster.state(|state: &mut State| state.publish(name, id, life))?;
+    Ok(Reply::Json(json!({ "messageKey": key.to_string(), "tenantId": TENANT })))
+}
+
+/// Events over time: `chunks` of them, one each `interval_ms`.
+fn stream(asked: &Asked) -> Reply {
+    let chunks = asked.query("chunks").unwrap_or(10);
+    let interval = Duration::from_millis(asked.query("interval_ms").unwrap_or(100));
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        for number in 0..chunks {
+            if number > 0 && !interval.is_zero() {
+                tokio::time::sleep(interval).await;
+            }
+            if sender.send(Ok(Bytes::from(format!("data: {number}\n\n")))).await.is_err() {
+                return;
+            }
+        }
+    });
+    Reply::Stream(receiver)
+}
+
+/// What was sent: its size and its hash.
+fn echo(asked: &Asked) -> Reply {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &asked.body);
+    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    Reply::Json(json!({ "documentId": hash, "contentHash": hash, "size": asked.body.len() }))
+}
+
+/// A body of `bytes` bytes, 1 MiB by default.
+fn content(asked: &Asked) -> Reply {
+    let length = asked.query("bytes").unwrap_or(1 << 20).min(LARGEST_CONTENT);
+    Reply::Bytes((0..length).map(|at| (at % 251) as u8).collect())
+}
+
+fn page(items: Vec<Value>, total: usize) -> Reply {
+    Reply::Json(json!({
+        "items": items,
+        "page": { "totalItems": total, "hasMoreTotalItems": false, "startCursor": null, "endCursor": null },
+    }))
+}
+
+/// Keys are texts since 8.8, and were numbers before.
+fn key_in(body: &Value, name: &str) -> Option<i64> {
+    body[name].as_i64().or_else(|| number(body[name].as_str()?))
+}
+
+fn number(text: &str) -> Option<i64> {
+    text.parse().ok()
+}
+
+fn object(value: &Value) -> Variables {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+fn milliseconds(value: &Value, default: u64) -> Duration {
+    // A year is as good as for ever, and cannot overflow a time.
+    Duration::from_millis(value.as_u64().unwrap_or(default)).min(Duration::from_secs(365 * 86_400))
+}
