@@ -57,7 +57,7 @@ impl App {
     /// # Errors
     /// All that is wrong with the configuration at once; or the address that is taken; or what the system refused.
     pub fn start(settings: Settings, sources: Sources) -> Result<App, StartError> {
-        guard(&settings)?;
+        guard(&settings).map_err(StartError::Config)?;
         let shutdown = Shutdown::default();
         let runtime = runtime().map_err(StartError::System)?;
         let _entered = runtime.enter();
@@ -138,16 +138,21 @@ impl App {
     }
 }
 
-/// No listener is open to others by accident.
-fn guard(settings: &Settings) -> Result<(), StartError> {
+/// What is valid by itself and yet must not run: nothing to serve, or a listener open to others by accident.
+///
+/// # Errors
+/// A sentence for each mistake, which says how to go on.
+pub fn guard(settings: &Settings) -> Result<(), Vec<String>> {
+    let mut mistakes = Vec::new();
     if settings.scopes.is_empty() {
-        return Err(StartError::Config(vec![
-            "the credentials grant no scope that has an address: create a client with the scopes that you need in Console and use its credentials file".to_owned(),
-        ]));
+        let none = "the credentials grant no scope that has an address: create a client with the scopes that you \
+                    need in Console and use its credentials file";
+        mistakes.push(none.to_owned());
     }
     let listeners = settings.listeners.iter().map(|listener| ("listener", &listener.address));
     let all: Vec<(&str, &Address)> = listeners.chain([("admin", &settings.config.admin.address)]).collect();
-    access::bind_guard(&all, settings.config.anonymous).map_err(StartError::Config)
+    mistakes.extend(access::bind_guard(&all, settings.config.anonymous).err().into_iter().flatten());
+    if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
 }
 
 fn runtime() -> io::Result<Runtime> {
@@ -158,7 +163,11 @@ fn bind(settings: &Settings) -> Result<Vec<Bound>, StartError> {
     settings.listeners.iter().map(|listener| Bound::new(&listener.address).map_err(StartError::Bind)).collect()
 }
 
-fn tokens(settings: &Settings) -> Result<oauth::Tokens, StartError> {
+/// The tokens' registry over the configured token endpoint, in the current runtime.
+///
+/// # Errors
+/// When TLS or the HTTP client cannot be set up.
+pub fn tokens(settings: &Settings) -> Result<oauth::Tokens, StartError> {
     let config = &settings.config.oauth;
     let tls = match settings.credentials.token_endpoint.starts_with("https:") {
         true => tls::client_config(config.ca_file.as_deref(), &[]),

@@ -26,7 +26,8 @@ impl Error {
         Error { reason, detail: detail.into(), retry_after: None }
     }
 
-    pub(super) fn scope_not_granted(scope: Scope) -> Error {
+    /// The credentials do not grant the scope.
+    pub fn scope_not_granted(scope: Scope) -> Error {
         Error::new(
             Reason::ScopeNotGranted,
             format!(

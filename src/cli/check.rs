@@ -1,0 +1,97 @@
+//! `check`: is the configuration valid, and what would it do?
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::arguments::{ConfigArguments, Format, FormatArgument};
+use super::problems;
+use crate::app;
+use crate::config::{ScopeSettings, Settings};
+use crate::problem::Problem;
+
+/// Checks the configuration and the credentials file without any network, and shows what they amount to
+#[derive(Debug, Args)]
+pub(super) struct CheckCommand {
+    #[command(flatten)]
+    config: ConfigArguments,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+impl CheckCommand {
+    pub(super) fn run(&self) -> ExitCode {
+        let format = self.format.format;
+        let settings = match Settings::load(&self.config.sources()) {
+            Ok(settings) => settings,
+            Err(problems) => return problems::report(&problems, format),
+        };
+        if let Err(mistakes) = app::guard(&settings) {
+            let problems: Vec<Problem> =
+                mistakes.into_iter().map(|text| Problem::new("", "", text, "")).collect();
+            return problems::report(&problems, format);
+        }
+        match format {
+            Format::Json => println!("{:#}", report(&settings)),
+            Format::Text => print!("{}", told(&settings)),
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+fn report(settings: &Settings) -> Value {
+    let scopes: Map<String, Value> = settings
+        .scopes
+        .iter()
+        .map(|(scope, scope_settings)| (scope.name().to_owned(), scope_report(scope_settings)))
+        .collect();
+    json!({
+        "valid": true,
+        "client_id": settings.credentials.client_id,
+        "token_endpoint": settings.credentials.token_endpoint,
+        "cluster_id": settings.credentials.cluster_id,
+        "listeners": settings.listeners.iter().map(|listener| listener.address.to_string()).collect::<Vec<_>>(),
+        "admin": settings.config.admin.address.to_string(),
+        "scopes": scopes,
+        "warnings": settings.warnings,
+        "notes": settings.notes,
+    })
+}
+
+fn scope_report(scope: &ScopeSettings) -> Value {
+    json!({
+        "rest": scope.address.as_ref().map(ToString::to_string),
+        "grpc": scope.grpc_address.as_ref().map(ToString::to_string),
+        "audience": scope.audience,
+        "hosts": scope.migrated.as_ref().map(|_| "decided when the proxy starts"),
+    })
+}
+
+fn told(settings: &Settings) -> String {
+    let mut lines = vec![
+        "The configuration is valid.".to_owned(),
+        String::new(),
+        format!("client id       {}", settings.credentials.client_id),
+        format!("token endpoint  {}", settings.credentials.token_endpoint),
+    ];
+    for listener in &settings.listeners {
+        let pinned = listener.scope.map(|scope| format!(", {scope} only")).unwrap_or_default();
+        let tls = if listener.tls.is_some() { ", TLS" } else { "" };
+        lines.push(format!("listener        {}{pinned}{tls}", listener.address));
+    }
+    lines.push(format!("admin           {}", settings.config.admin.address));
+    for (scope, of) in &settings.scopes {
+        lines.push(String::new());
+        lines.push(scope.to_string());
+        lines.extend(of.grpc_address.as_ref().map(|address| format!("  grpc      {address}")));
+        lines.extend(of.address.as_ref().map(|address| format!("  rest      {address}")));
+        if let Some(migrated) = &of.migrated {
+            lines.push(format!("  or        {}, if Camunda has moved this cluster there", migrated.address));
+        }
+        lines.push(format!("  audience  {}", of.audience.as_deref().unwrap_or("none")));
+    }
+    lines.extend(settings.warnings.iter().map(|warning| format!("\nwarning: {warning}")));
+    lines.extend(settings.notes.iter().map(|note| format!("\nnote: {note}")));
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,138 @@
+//! `route`: which scope, upstream and audience a request would get, and why.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
+use serde_json::{Value, json};
+
+use super::arguments::{ConfigArguments, Format, FormatArgument};
+use super::problems;
+use crate::access::Access;
+use crate::address::Address;
+use crate::config::Settings;
+use crate::listener;
+use crate::proxy;
+use crate::route::{self, Leg, RouteTable};
+
+/// Explains where a request would go: scope, upstream URL and audience, or why it would be refused
+#[derive(Debug, Args)]
+pub(super) struct RouteCommand {
+    /// The request's method: GET
+    method: String,
+    /// The request's path, or its whole URL at a listener: /operate/v1/process-instances/search
+    url: String,
+    /// Header fields of the request: 'content-type: application/grpc'
+    headers: Vec<String>,
+    #[command(flatten)]
+    config: ConfigArguments,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+/// The arguments do not make a request.
+const USAGE: u8 = 2;
+
+impl RouteCommand {
+    pub(super) fn run(&self) -> ExitCode {
+        let format = self.format.format;
+        let settings = match Settings::load(&self.config.sources()) {
+            Ok(settings) => settings,
+            Err(problems) => return problems::report(&problems, format),
+        };
+        let head = match self.request() {
+            Ok(head) => head,
+            Err(why) => {
+                eprintln!("{why}");
+                return ExitCode::from(USAGE);
+            }
+        };
+        let decision = decide(&settings, &head);
+        let (report, status) = match &decision {
+            Ok(report) => (report, ExitCode::SUCCESS),
+            Err(report) => (report, ExitCode::FAILURE),
+        };
+        match format {
+            Format::Json => println!("{report:#}"),
+            Format::Text => {
+                for (key, value) in report.as_object().into_iter().flatten() {
+                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    println!("{key:10} {value}");
+                }
+            }
+        }
+        status
+    }
+
+    /// The head that a listener would see.
+    fn request(&self) -> Result<Parts, String> {
+        let method: Method =
+            self.method.to_uppercase().parse().map_err(|_| format!("`{}` is not a method", self.method))?;
+        let uri: Uri = self.url.parse().map_err(|_| {
+            "this is not a URL or a path: write /operate/v1/… or http://localhost:8080/operate/v1/…".to_owned()
+        })?;
+        let host = uri.authority().map_or("localhost", |authority| authority.as_str());
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let mut request = Request::builder().method(method).uri(target).version(Version::HTTP_11).header(HOST, host);
+        for text in &self.headers {
+            let invalid = || format!("`{text}` is not a header field: write 'name: value'");
+            let (name, value) = text.split_once(':').ok_or_else(invalid)?;
+            let name: HeaderName = name.trim().parse().map_err(|_| invalid())?;
+            let value: HeaderValue = value.trim().parse().map_err(|_| invalid())?;
+            if name == HOST
+                && let Some(headers) = request.headers_mut()
+            {
+                headers.remove(HOST);
+            }
+            request = request.header(name, value);
+        }
+        let request = request.body(()).map_err(|error| error.to_string())?;
+        Ok(request.into_parts().0)
+    }
+}
+
+fn decide(settings: &Settings, head: &Parts) -> Result<Value, Value> {
+    let refused = |error: proxy::Error| json!({ "refused": error.reason.name(), "why": error.detail });
+    let listener = listener_of(settings, head);
+    let access = Access::new(&settings.config.access, &listener.address);
+    let access = access.map_err(|mistakes| json!({ "refused": "configuration", "why": mistakes.join("; ") }))?;
+    let requested = route::target(head).map_err(|refusal| refused(refusal.into()))?;
+    access.admit(head, None).map_err(|denial| refused(denial.into()))?;
+    let table = RouteTable::new(settings.credentials.cluster_id.clone());
+    let grpc = route::is_grpc(&head.headers);
+    let route = table
+        .find(&head.method, requested.as_str(), grpc, listener.scope, listener.secrets)
+        .map_err(|refusal| refused(refusal.into()))?;
+    let scope = settings.scopes.get(&route.scope);
+    let address = scope.and_then(|scope| match route.leg {
+        Leg::Grpc => scope.grpc_address.as_ref(),
+        Leg::Rest => scope.address.as_ref(),
+    });
+    let (Some(scope), Some(address)) = (scope, address) else {
+        return Err(refused(proxy::Error::scope_not_granted(route.scope)));
+    };
+    let base = if route.leg == Leg::Grpc { "" } else { &address.base_path };
+    let path = route.upstream_path(base, requested).map_err(|refusal| refused(refusal.into()))?;
+    let explanation = route.explain();
+    Ok(json!({
+        "scope": route.scope.name(),
+        "upstream": format!("{}://{}{path}", address.scheme(), address.authority()),
+        "audience": scope.audience,
+        "why": explanation.rule,
+        "leg": explanation.leg,
+        "prefix": explanation.prefix,
+        "listener": listener.address.to_string(),
+    }))
+}
+
+/// The listener with the port that the request names, or else the first.
+fn listener_of<'a>(settings: &'a Settings, head: &Parts) -> &'a listener::Config {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let port: Option<u16> = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let has_port = |listener: &&listener::Config| {
+        matches!((&listener.address, port), (Address::Tcp(address), Some(port)) if address.port() == port)
+    };
+    settings.listeners.iter().find(has_port).unwrap_or(&settings.listeners[0])
+}

@@ -1,0 +1,152 @@
+//! `run`: the proxy, until a signal says stop.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::arguments::{ConfigArguments, Format};
+use super::{PERMISSION, logging, problems};
+use crate::app::{App, End, StartError};
+use crate::config::{Settings, Sources};
+use crate::problem::Problem;
+use crate::shutdown::Phase;
+
+/// After everything was told to end at once, the process ends by itself or after this time.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Runs the proxy until SIGTERM or SIGINT; a second signal ends it at once
+#[derive(Debug, Args)]
+pub(super) struct RunCommand {
+    #[command(flatten)]
+    config: ConfigArguments,
+}
+
+impl RunCommand {
+    pub(super) fn run(&self) -> ExitCode {
+        let sources = self.config.sources();
+        let settings = match Settings::load(&sources) {
+            Ok(settings) => settings,
+            Err(problems) => return problems::report(&problems, Format::Text),
+        };
+        logging::start(&settings.config.log);
+        match start(settings, sources) {
+            Ok(app) => until_stopped(app, || ()),
+            Err(status) => status,
+        }
+    }
+}
+
+/// Starts the proxy, and says which addresses it has; or says why not.
+pub(super) fn start(settings: Settings, sources: Sources) -> Result<App, ExitCode> {
+    for warning in &settings.warnings {
+        tracing::warn!(target: "config", "{warning}");
+    }
+    let app = App::start(settings, sources).map_err(|error| refused(&error))?;
+    let listeners: Vec<String> = app.listeners().iter().map(ToString::to_string).collect();
+    let scopes: Vec<&str> = app.settings().scopes.keys().map(|scope| scope.name()).collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        listeners = listeners.join(", "),
+        admin = %app.admin(),
+        scopes = scopes.join(", "),
+        "listening"
+    );
+    Ok(app)
+}
+
+fn refused(error: &StartError) -> ExitCode {
+    match error {
+        StartError::Config(_) | StartError::Tls(_) | StartError::Origin(_) | StartError::TokenEndpoint(_) => {
+            let problem = |text| Problem::new("", "", text, "");
+            let problems: Vec<Problem> = error.sentences().into_iter().map(problem).collect();
+            problems::report(&problems, Format::Text)
+        }
+        StartError::Bind(bind) => {
+            eprintln!("{error}");
+            if bind.is_permission() { ExitCode::from(PERMISSION) } else { ExitCode::FAILURE }
+        }
+        StartError::System(_) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Waits for the end, and for the signals that bring it about. `stopped` runs when the proxy has ended.
+pub(super) fn until_stopped(app: App, stopped: impl FnOnce()) -> ExitCode {
+    let shutdown = app.shutdown().clone();
+    let timeout = app.settings().config.drain.timeout;
+    let (tell, mut ended) = oneshot::channel();
+    std::thread::spawn(move || tell.send(app.wait()));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("signals cannot be waited for: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let end = runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            end = &mut ended => return Ok(end.unwrap_or(End::Forced)),
+            name = signals.next() => tracing::info!(
+                signal = name,
+                grace_seconds = timeout.as_secs(),
+                "draining: no new connections, what is under way goes on; a second signal ends at once"
+            ),
+        }
+        shutdown.advance(Phase::Draining);
+        tokio::select! {
+            end = &mut ended => return Ok(end.unwrap_or(End::Forced)),
+            name = signals.next() => tracing::warn!(signal = name, "ending at once"),
+            () = tokio::time::sleep(timeout) => tracing::warn!("the grace period is over: ending at once"),
+        }
+        shutdown.advance(Phase::Stopping);
+        let _ = tokio::time::timeout(LAST_WAIT, &mut ended).await;
+        Ok::<_, std::io::Error>(End::Forced)
+    });
+    stopped();
+    match end {
+        Ok(End::Clean) => {
+            tracing::info!("stopped: every request was answered");
+            ExitCode::SUCCESS
+        }
+        Ok(End::Forced) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("signals cannot be waited for: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The signals that stop the process. SIGHUP is taken too, or a closed terminal would end it without a drain.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => tracing::info!(
+                    "SIGHUP: a changed client id or secret is noticed within a second by itself; anything else needs a restart"
+                ),
+            }
+        }
+    }
+}

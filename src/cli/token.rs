@@ -1,0 +1,109 @@
+//! `token`: what a scope's token says.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use humantime_serde::re::humantime;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::arguments::{ConfigArguments, Format, FormatArgument};
+use super::{UNREACHABLE, problems};
+use crate::app;
+use crate::config::Settings;
+use crate::oauth::{Cause, Token, TokenRequest, Unavailable};
+use crate::problem::Problem;
+use crate::scope::Scope;
+
+/// Asks for a scope's token and shows its claims, age, expiry and audience. Makes one token request, which counts
+/// against the limit of one per second and address
+#[derive(Debug, Args)]
+pub(super) struct TokenCommand {
+    /// zeebe, operate, tasklist or optimize
+    scope: Scope,
+    /// Shows the token itself too. Whoever has it can act as this client until it ends
+    #[arg(long)]
+    reveal: bool,
+    #[command(flatten)]
+    config: ConfigArguments,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+impl TokenCommand {
+    pub(super) fn run(&self) -> ExitCode {
+        let format = self.format.format;
+        let settings = match Settings::load(&self.config.sources()) {
+            Ok(settings) => settings,
+            Err(problems) => return problems::report(&problems, format),
+        };
+        let Some(scope) = settings.scopes.get(&self.scope) else {
+            let text = format!(
+                "the credentials do not grant the scope `{}`: create a client with it in Console and use its credentials file",
+                self.scope
+            );
+            return problems::report(&[Problem::new("", "", text, "")], format);
+        };
+        match ask(&settings, app::token_request(&settings.credentials, scope)) {
+            Ok(token) => {
+                self.show(&token, scope.audience.as_deref());
+                ExitCode::SUCCESS
+            }
+            Err(Failed::Setup(text)) => problems::report(&[Problem::new("", "", text, "")], format),
+            Err(Failed::Token(unavailable)) => {
+                eprintln!("no token: {}", unavailable.detail);
+                match unavailable.cause {
+                    Some(Cause::Rejected) => ExitCode::FAILURE,
+                    _ => ExitCode::from(UNREACHABLE),
+                }
+            }
+        }
+    }
+
+    fn show(&self, token: &Token, audience: Option<&str>) {
+        let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or_default();
+        let mut report = json!({
+            "scope": self.scope.name(),
+            "audience": audience,
+            "obtained_at": humantime::format_rfc3339_seconds(token.obtained_at()).to_string(),
+            "expires_at": humantime::format_rfc3339_seconds(token.expires_at()).to_string(),
+            "expires_in": humantime::format_duration(Duration::from_secs(left.as_secs())).to_string(),
+            "claims": token.claims(),
+        });
+        if self.reveal {
+            report["token"] = Value::from(token.reveal());
+        }
+        match self.format.format {
+            Format::Json => println!("{report:#}"),
+            Format::Text => {
+                for (key, value) in report.as_object().into_iter().flatten() {
+                    match value {
+                        Value::String(text) => println!("{key:12} {text}"),
+                        Value::Null => println!("{key:12} {}", if key == "claims" { "none: the token is opaque" } else { "none" }),
+                        other => println!("{key:12} {other:#}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Failed {
+    Setup(String),
+    Token(Unavailable),
+}
+
+/// One token request, over the same path as the proxy's.
+fn ask(settings: &Settings, request: TokenRequest) -> Result<Arc<Token>, Failed> {
+    let setup = |error: &dyn std::fmt::Display| Failed::Setup(error.to_string());
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| setup(&error))?;
+    runtime.block_on(async {
+        let tokens = app::tokens(settings).map_err(|error| setup(&error))?;
+        let source = tokens.source(request);
+        let until = Instant::now() + settings.config.oauth.timeout;
+        source.wait(until).await.map_err(Failed::Token)
+    })
+}
