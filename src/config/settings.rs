@@ -74,6 +74,17 @@ impl ScopeSettings {
     }
 }
 
+impl Config {
+    /// Reads the configuration alone, for commands that need no credentials.
+    pub fn load(sources: &Sources) -> Result<Config, Vec<Problem>> {
+        let (figment, mut problems) = sources.layers();
+        let (config, more) = collect::collect(&figment);
+        problems.extend(more);
+        problems.extend(check::check(&config, &|key| origin(&figment, key)));
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
+
 impl Settings {
     /// Reads everything, or says everything that is wrong with it.
     pub fn load(sources: &Sources) -> Result<Settings, Vec<Problem>> {
@@ -94,7 +105,6 @@ impl Settings {
                 return Err(without_repetition(problems));
             }
         };
-        problems.extend(plaintext(&config.scopes, &config, &credentials));
         if !problems.is_empty() {
             return Err(without_repetition(problems));
         }
@@ -146,7 +156,16 @@ fn credentials(
 ) -> Result<Credentials, Vec<Problem>> {
     let mut draft = draft(config, sources, origin)?;
     override_with(&mut draft, config, origin)?;
-    finish(draft, config)
+    let mut problems = plaintext(&draft, config);
+    let finished = draft.finish().map_err(|more| problems.extend(more));
+    let named = |problems| match &config.credentials {
+        Some(path) => within(problems, path),
+        None => problems,
+    };
+    match finished {
+        Ok(credentials) if problems.is_empty() => Ok(named_by_file(credentials, config)),
+        _ => Err(named(problems)),
+    }
 }
 
 /// The credentials file, or the environment in its place.
@@ -222,16 +241,16 @@ fn override_with(
     Ok(())
 }
 
-fn finish(draft: Draft, config: &Config) -> Result<Credentials, Vec<Problem>> {
-    let Some(path) = &config.credentials else { return draft.finish() };
-    let mut credentials = draft.finish().map_err(|problems| within(problems, path))?;
+/// Origins and warnings with the credentials file's name.
+fn named_by_file(mut credentials: Credentials, config: &Config) -> Credentials {
+    let Some(path) = &config.credentials else { return credentials };
     for origin in credentials.origins.values_mut() {
         *origin = origin.replacen("(line ", &format!("({}:", path.display()), 1);
     }
     for warning in &mut credentials.warnings {
         *warning = format!("{}: {warning}", path.display());
     }
-    Ok(credentials)
+    credentials
 }
 
 /// `line 3` becomes `FILE:3`.
@@ -247,35 +266,24 @@ fn within(mut problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
 }
 
 /// Plaintext beyond loopback shows the secret or the token to the wire, so somebody has to ask for it.
-fn plaintext(scopes: &Scopes, config: &Config, credentials: &Credentials) -> Vec<Problem> {
-    let endpoint: Option<UpstreamAddress> =
-        credentials.token_endpoint.split('?').next().and_then(|url| url.parse().ok());
-    let endpoint = endpoint.iter().map(|address| {
-        (Key::TokenEndpoint, address, config.oauth.allow_plaintext, "oauth".to_owned(), "client secret")
-    });
-    let grpc = credentials.grpc_address.iter().map(|address| (Key::GrpcAddress, Scope::Zeebe, address));
-    let rest =
-        credentials.rest_addresses.iter().map(|(scope, address)| (Key::Address(*scope), *scope, address));
-    let upstreams = grpc.chain(rest).map(|(key, scope, address)| {
-        (key, address, scopes.of(scope).allow_plaintext, format!("scopes.{scope}"), "token")
-    });
-    endpoint
-        .chain(upstreams)
-        .filter(|(_, address, allowed, ..)| !address.tls && !address.is_loopback() && !allowed)
-        .map(|(key, address, _, leg, what)| {
-            let origin = credentials.origins.get(&key).cloned().unwrap_or_default();
-            let message = format!(
-                "{} is plaintext and not on this machine: the {what} could be read on the way",
-                address.authority()
-            );
-            Problem::new(
-                key.to_string(),
-                origin,
-                message,
-                format!("use TLS, or set {leg}.allow_plaintext = true"),
-            )
-        })
-        .collect()
+fn plaintext(draft: &Draft, config: &Config) -> Vec<Problem> {
+    let problem = |(key, name, origin, address): (Key, String, String, UpstreamAddress)| {
+        let scope = match key {
+            Key::Address(scope) => Some(scope),
+            Key::GrpcAddress => Some(Scope::Zeebe),
+            _ => None,
+        };
+        let (allowed, leg, what) = match scope {
+            Some(scope) => (config.scopes.of(scope).allow_plaintext, format!("scopes.{scope}"), "token"),
+            None => (config.oauth.allow_plaintext, "oauth".to_owned(), "client secret"),
+        };
+        let at = address.authority();
+        let message =
+            format!("{at} is plaintext and not on this machine: the {what} could be read on the way");
+        let remedy = format!("use TLS, or set {leg}.allow_plaintext = true");
+        (!allowed).then(|| Problem::new(name, origin, message, remedy))
+    };
+    draft.plaintext().filter_map(problem).collect()
 }
 
 fn scopes(config: &Config, credentials: &Credentials) -> BTreeMap<Scope, ScopeSettings> {

@@ -152,6 +152,8 @@ fn lists_are_read_from_texts() {
         .variable("CAMUNDA_PROXY_LISTENER", "[{address = \"127.0.0.1:1\", scope = \"operate\"}]")
         .variable("CAMUNDA_PROXY_ACCESS__ALLOWED_HOSTS", "a.example, b.example:80")
         .variable("CAMUNDA_PROXY_WORKERS", "")
+        .variable("CAMUNDA_PROXY_SERVICE_HOST", "10.0.0.1")
+        .variable("CAMUNDA_PROXY_PORT_8080_TCP", "tcp://10.0.0.1:8080")
         .config();
     assert_eq!(config.listener[0].scope, Some(Scope::Operate));
     assert_eq!(config.access.allowed_hosts, ["a.example", "b.example:80"]);
@@ -307,6 +309,8 @@ fn plaintext_beyond_loopback_is_refused_unless_allowed_for_that_leg() {
             .variable("CAMUNDA_PROXY_SCOPES__ZEEBE__GRPC_ADDRESS", "grpc://zeebe:26500")
             .variable("CAMUNDA_PROXY_SCOPES__OPERATE__ADDRESS", "http://localhost:1")
     };
+    let both = sandbox("").variable("CAMUNDA_PROXY_SCOPES__TASKLIST__ADDRESS", "u@h").problems();
+    assert_eq!(both.len(), 3, "{both:?}");
     let problems = sandbox("").problems();
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems[0].ends_with("set oauth.allow_plaintext = true"), "{problems:?}");

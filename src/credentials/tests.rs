@@ -270,6 +270,17 @@ fn all_that_is_missing_is_said_in_one_sentence() {
 }
 
 #[test]
+fn a_local_address_without_a_scheme_is_tls_with_a_warning() {
+    let text = exports().replace(&format!("{CLUSTER}.syd-1.zeebe.camunda.io:443"), "localhost:26500");
+    let credentials = parsed(&text);
+    assert!(credentials.grpc_address.expect("gRPC").tls);
+    assert_eq!(
+        credentials.warnings,
+        ["ZEEBE_ADDRESS has no scheme and is taken as TLS; write grpc://localhost:26500 if it is not"]
+    );
+}
+
+#[test]
 fn other_files_of_camunda_are_told_apart() {
     let problems =
         refused("export CAMUNDA_CONSOLE_CLIENT_ID='x'\nexport CAMUNDA_CONSOLE_CLIENT_SECRET='CANARY'\n");
