@@ -78,3 +78,13 @@ fn saas_hosts_decide_where_rest_goes_and_for_whom_the_token_is() {
     auto.migrate();
     assert_eq!(shown(&auto), api);
 }
+
+#[test]
+fn a_file_that_powershell_redirected_is_utf_16_and_read_all_the_same() {
+    let sandbox = Sandbox::with_credentials();
+    let path = sandbox.directory.path().join("credentials.txt");
+    let text = fs::read_to_string(&path).expect("read");
+    let bytes: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(&path, bytes).expect("written");
+    assert_eq!(sandbox.settings().credentials.client_secret.expose(), SECRET);
+}
