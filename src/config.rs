@@ -14,6 +14,7 @@ mod collect;
 mod effective;
 mod environment;
 mod file;
+mod merge;
 mod settings;
 mod sources;
 

@@ -11,7 +11,7 @@ use crate::config::{Effective, Settings};
 use super::arguments::{ConfigArguments, Format, FormatArgument};
 use super::problems;
 
-/// Shows the effective configuration with the origin of every value; secrets as "[redacted]"
+/// Shows the effective configuration with the origin of every value; secrets are not shown
 #[derive(Clone, Debug, Default, Args)]
 pub struct ConfigCommand {
     /// What to show.

@@ -32,7 +32,10 @@ pub(super) fn effective(
     let found = from_credentials(credentials, scopes);
     let mut keys = Vec::new();
     flatten(String::new(), config_value(config), &mut keys);
+    // Only Zeebe speaks gRPC; a key that may not be set need not be shown.
+    let useless = |key: &str| key.ends_with(".grpc_address") && key != Key::GrpcAddress.to_string();
     keys.into_iter()
+        .filter(|(key, _)| !useless(key))
         .map(|(key, value)| match (value, found.get(key.as_str())) {
             (Value::Null, Some((value, origin))) => {
                 Effective { key, value: value.clone(), origin: origin.clone() }

@@ -20,11 +20,18 @@ pub(super) struct EnvironmentVariable<'a> {
 pub(super) fn variables(environment: &[(String, String)]) -> Vec<EnvironmentVariable<'_>> {
     let mut variables: Vec<_> = environment
         .iter()
-        .filter(|(name, value)| name.starts_with(PREFIX) && !value.is_empty())
+        .filter(|(name, value)| name.starts_with(PREFIX) && !value.is_empty() && !is_service_link(name))
         .map(|(name, value)| EnvironmentVariable { name, value })
         .collect();
     variables.sort_by_key(|variable| variable.name);
     variables
+}
+
+/// Kubernetes tells every pod of a service named `camunda-proxy` in variables that begin like ours.
+fn is_service_link(name: &str) -> bool {
+    let name = &name[PREFIX.len()..];
+    let port = name.strip_prefix("PORT_").and_then(|rest| rest.bytes().next());
+    name == "PORT" || name.starts_with("SERVICE_") || port.is_some_and(|first| first.is_ascii_digit())
 }
 
 /// The variable of a key.

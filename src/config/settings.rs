@@ -1,20 +1,19 @@
 //! Configuration and credentials together: all that the program needs, checked at the door.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use figment::Figment;
 
-use crate::credentials::{Credentials, Draft, Key, saas_hosts};
+use crate::credentials::{Credentials, saas_hosts};
 use crate::listener;
 use crate::problem::Problem;
 use crate::scope::Scope;
-use crate::secret::Secret;
 use crate::upstream::{Protocol, ScopeConfig};
 use crate::upstream_address::UpstreamAddress;
 
 use super::effective::{self, Effective};
-use super::{Config, Hosts, Scopes, Sources, check, collect, file};
+use super::{Config, Hosts, Scopes, Sources, check, collect, merge};
 
 /// What a process runs with. Made by [`Settings::load`] alone, so whoever holds one need not check it again.
 #[derive(Clone, Debug)]
@@ -74,6 +73,17 @@ impl ScopeSettings {
     }
 }
 
+impl Config {
+    /// Reads the configuration alone, for commands that need no credentials.
+    pub fn load(sources: &Sources) -> Result<Config, Vec<Problem>> {
+        let (figment, mut problems) = sources.layers();
+        let (config, more) = collect::collect(&figment);
+        problems.extend(more);
+        problems.extend(check::check(&config, &|key| origin(&figment, key)));
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
+
 impl Settings {
     /// Reads everything, or says everything that is wrong with it.
     pub fn load(sources: &Sources) -> Result<Settings, Vec<Problem>> {
@@ -87,14 +97,13 @@ impl Settings {
         if unread && config.credentials.is_none() {
             return Err(problems);
         }
-        let credentials = match credentials(&config, sources, &origin) {
+        let credentials = match merge::credentials(&config, sources, &origin) {
             Ok(credentials) => credentials,
             Err(more) => {
                 problems.extend(more);
                 return Err(without_repetition(problems));
             }
         };
-        problems.extend(plaintext(&config.scopes, &config, &credentials));
         if !problems.is_empty() {
             return Err(without_repetition(problems));
         }
@@ -136,146 +145,6 @@ impl Scopes {
 fn origin(figment: &Figment, key: &str) -> String {
     let path: Vec<String> = key.split('.').map(str::to_owned).collect();
     collect::origin(figment, &path).unwrap_or_else(|| "default".to_owned())
-}
-
-/// The credentials with what the configuration says over them.
-fn credentials(
-    config: &Config,
-    sources: &Sources,
-    origin: &impl Fn(&str) -> String,
-) -> Result<Credentials, Vec<Problem>> {
-    let mut draft = draft(config, sources, origin)?;
-    override_with(&mut draft, config, origin)?;
-    finish(draft, config)
-}
-
-/// The credentials file, or the environment in its place.
-fn draft(
-    config: &Config,
-    sources: &Sources,
-    origin: &impl Fn(&str) -> String,
-) -> Result<Draft, Vec<Problem>> {
-    let Some(path) = &config.credentials else {
-        let ours = |(name, _): &(String, String)| !name.starts_with(super::environment::PREFIX);
-        return Ok(Draft::from_variables(sources.environment.iter().filter(|v| ours(v)).cloned()));
-    };
-    let text = std::fs::read(path).and_then(decoded).map_err(|error| {
-        let problem = file::unreadable("credentials", &origin("credentials"), &error);
-        let message = format!("{}: {}", path.display(), problem.message);
-        vec![Problem { message, ..problem }]
-    })?;
-    Draft::parse(&text).map_err(|problems| within(problems, path))
-}
-
-/// UTF-8, or the UTF-16 that PowerShell's `>` writes.
-fn decoded(bytes: Vec<u8>) -> std::io::Result<String> {
-    let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
-    match bytes.strip_prefix(&[0xff, 0xfe]) {
-        Some(rest) => {
-            let units: Vec<u16> =
-                rest.chunks(2).map(|b| u16::from_le_bytes([b[0], *b.get(1).unwrap_or(&0)])).collect();
-            String::from_utf16(&units).map_err(|_| invalid())
-        }
-        None => String::from_utf8(bytes).map_err(|_| invalid()),
-    }
-}
-
-/// Puts what the configuration says over what the file says.
-fn override_with(
-    draft: &mut Draft,
-    config: &Config,
-    origin: &impl Fn(&str) -> String,
-) -> Result<(), Vec<Problem>> {
-    let mut set = |key: Key, value: &Option<String>| {
-        if let Some(value) = value {
-            let name = key.to_string();
-            draft.set(key, &name, Secret::from(value.as_str()), origin(&name));
-        }
-    };
-    let oauth = &config.oauth;
-    set(Key::TokenEndpoint, &oauth.url);
-    set(Key::ClientId, &oauth.client_id);
-    set(Key::OauthScope, &oauth.oauth_scope);
-    set(Key::Resource, &oauth.resource);
-    set(Key::GrpcAddress, &config.scopes.zeebe.grpc_address);
-    for scope in Scope::ALL {
-        set(Key::Address(scope), &config.scopes.of(scope).address);
-        set(Key::Audience(scope), &config.scopes.of(scope).audience);
-    }
-    if let Some(secret) = &oauth.client_secret {
-        let name = Key::ClientSecret.to_string();
-        draft.set(Key::ClientSecret, &name, secret.clone(), origin(&name));
-    } else if let Some(path) = &oauth.client_secret_file {
-        let key = "oauth.client_secret_file";
-        let text = std::fs::read(path).and_then(decoded);
-        let text = text.map_err(|error| vec![file::unreadable(key, &origin(key), &error)])?;
-        if text.trim().is_empty() {
-            return Err(vec![Problem::new(
-                key,
-                origin(key),
-                "the file is empty",
-                "put the client secret in it",
-            )]);
-        }
-        draft.set(Key::ClientSecret, key, Secret::from(text.trim()), origin(key));
-    }
-    Ok(())
-}
-
-fn finish(draft: Draft, config: &Config) -> Result<Credentials, Vec<Problem>> {
-    let Some(path) = &config.credentials else { return draft.finish() };
-    let mut credentials = draft.finish().map_err(|problems| within(problems, path))?;
-    for origin in credentials.origins.values_mut() {
-        *origin = origin.replacen("(line ", &format!("({}:", path.display()), 1);
-    }
-    for warning in &mut credentials.warnings {
-        *warning = format!("{}: {warning}", path.display());
-    }
-    Ok(credentials)
-}
-
-/// `line 3` becomes `FILE:3`.
-fn within(mut problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
-    for problem in &mut problems {
-        if let Some(line) = problem.origin.strip_prefix("line ") {
-            problem.origin = format!("{}:{line}", path.display());
-        } else if problem.origin.is_empty() {
-            problem.origin = path.display().to_string();
-        }
-    }
-    problems
-}
-
-/// Plaintext beyond loopback shows the secret or the token to the wire, so somebody has to ask for it.
-fn plaintext(scopes: &Scopes, config: &Config, credentials: &Credentials) -> Vec<Problem> {
-    let endpoint: Option<UpstreamAddress> =
-        credentials.token_endpoint.split('?').next().and_then(|url| url.parse().ok());
-    let endpoint = endpoint.iter().map(|address| {
-        (Key::TokenEndpoint, address, config.oauth.allow_plaintext, "oauth".to_owned(), "client secret")
-    });
-    let grpc = credentials.grpc_address.iter().map(|address| (Key::GrpcAddress, Scope::Zeebe, address));
-    let rest =
-        credentials.rest_addresses.iter().map(|(scope, address)| (Key::Address(*scope), *scope, address));
-    let upstreams = grpc.chain(rest).map(|(key, scope, address)| {
-        (key, address, scopes.of(scope).allow_plaintext, format!("scopes.{scope}"), "token")
-    });
-    endpoint
-        .chain(upstreams)
-        .filter(|(_, address, allowed, ..)| !address.tls && !address.is_loopback() && !allowed)
-        .map(|(key, address, _, leg, what)| {
-            let origin = credentials.origins.get(&key).cloned().unwrap_or_default();
-            let message = format!(
-                "{} is plaintext and not on this machine: the {what} could be read on the way",
-                address.authority()
-            );
-            Problem::new(
-                key.to_string(),
-                origin,
-                message,
-                format!("use TLS, or set {leg}.allow_plaintext = true"),
-            )
-        })
-        .collect()
 }
 
 fn scopes(config: &Config, credentials: &Credentials) -> BTreeMap<Scope, ScopeSettings> {

@@ -78,14 +78,14 @@ impl Derived {
         let mut addresses = self.grpc_address.iter().chain(self.rest_addresses.values()).peekable();
         let endpoint = self.token_endpoint.as_ref().and_then(|url| url.parse::<UpstreamAddress>().ok());
         let endpoint_domain = endpoint.as_ref().map(|endpoint| saas_hosts::domain(&endpoint.host));
-        match self.mode.as_deref().map(str::to_ascii_lowercase).as_deref() {
-            Some("saas") => {}
-            Some(_) => return None,
-            None if addresses.peek().is_some() => return addresses.find_map(|a| saas_hosts::domain(&a.host)),
-            None => return endpoint_domain.unwrap_or(Some("camunda.io")),
+        let mode = self.mode.as_deref().map(str::to_ascii_lowercase);
+        match mode.as_deref() {
+            Some(mode) if mode != "saas" => None,
+            // Addresses of one's own are never completed with Camunda's.
+            _ if addresses.peek().is_some() => addresses.find_map(|a| saas_hosts::domain(&a.host)),
+            Some(_) => endpoint_domain.flatten().or(Some("camunda.io")),
+            None => endpoint_domain.unwrap_or(Some("camunda.io")),
         }
-        let named = addresses.find_map(|a| saas_hosts::domain(&a.host));
-        named.or(endpoint_domain.flatten()).or(Some("camunda.io"))
     }
 
     fn derive(&mut self, domain: &str, region: &str, cluster_id: &str, problems: &mut Vec<Problem>) {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::problem::Problem;
+use crate::scope::Scope;
 use crate::secret::Secret;
+use crate::upstream_address::UpstreamAddress;
 
 use super::names::{self, Key};
 use super::text::{self, Reading, Variable};
@@ -44,6 +46,16 @@ impl Draft {
         self.overrides.insert(key, Variable { name: name.to_owned(), value, origin });
     }
 
+    /// Addresses that would be spoken to in plaintext beyond loopback, each with its name and origin.
+    pub fn plaintext(&self) -> impl Iterator<Item = (Key, String, String, UpstreamAddress)> {
+        let wire =
+            |(_, _, address): &(Key, &Variable, UpstreamAddress)| !address.tls && !address.is_loopback();
+        let shown = |(key, variable, address): (Key, &Variable, UpstreamAddress)| {
+            (key, variable.name.clone(), variable.origin.clone(), address)
+        };
+        self.addresses().filter(wire).map(shown)
+    }
+
     /// Puts complete credentials together, or says everything that is missing or wrong.
     pub fn finish(self) -> Result<Credentials, Vec<Problem>> {
         finish::finish(self)
@@ -69,6 +81,16 @@ impl Draft {
     /// What counts for a meaning. Empty values are taken as not set.
     pub(super) fn first(&self, key: Key) -> Option<&Variable> {
         self.overrides.get(&key).or_else(|| self.all(key).next())
+    }
+
+    /// The addresses that count and are addresses, the token endpoint's included.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = (Key, &Variable, UpstreamAddress)> {
+        let rest = Scope::ALL.into_iter().map(Key::Address);
+        [Key::TokenEndpoint, Key::GrpcAddress].into_iter().chain(rest).filter_map(|key| {
+            let variable = self.first(key)?;
+            let before_query = variable.value.expose().split('?').next()?;
+            Some((key, variable, before_query.parse().ok()?))
+        })
     }
 
     /// Everything the file says for a meaning, the preferred name first.

@@ -30,13 +30,24 @@ pub(super) fn finish(mut draft: Draft) -> Result<Credentials, Vec<Problem>> {
         draft.warn_of_differences(key, same_address);
     }
     let mut problems = Vec::new();
-    let warnings = std::mem::take(&mut draft.warnings);
+    let mut warnings = std::mem::take(&mut draft.warnings);
     let text = |key: Key| draft.first(key).map(|variable| variable.value.expose().trim().to_owned());
     let grpc_address = address(&draft, Key::GrpcAddress, &mut problems);
     let rest_addresses: BTreeMap<Scope, UpstreamAddress> = Scope::ALL
         .into_iter()
         .filter_map(|scope| Some((scope, address(&draft, Key::Address(scope), &mut problems)?)))
         .collect();
+    warnings.extend(draft.addresses().filter_map(|(key, variable, address)| {
+        let scheme = if key == Key::GrpcAddress { "grpc" } else { "http" };
+        let guessed = address.is_loopback() && !variable.value.expose().contains("://");
+        guessed.then(|| {
+            let authority = address.authority();
+            format!(
+                "{} has no scheme and is taken as TLS; write {scheme}://{authority} if it is not",
+                variable.name
+            )
+        })
+    }));
     let (granted, unknown_scopes) = granted(text(Key::Scopes));
     let mut derived = Derived {
         grpc_address,

@@ -112,13 +112,13 @@ impl Reader {
         self.problems.push(Problem::new(name, format!("line {number}"), message, remedy));
     }
 
-    /// Shell scripts hold more than assignments; only a line that names a credential must be understood.
+    /// Shell scripts hold more than assignments; only a line that begins with a known name must be one.
     fn unknown(&mut self, number: usize, line: &str) {
-        let name = line.split(|c: char| !is_name(c)).find(|word| names::lookup(word).is_some());
-        match name {
-            Some(name) => self.problem(number, name, "this is not an assignment"),
-            None if is_harmless(line) => {}
-            None => self.reading.warnings.push(format!("line {number} is not an assignment and is skipped")),
+        let (name, _) = split_name(line);
+        if names::lookup(name).is_some() {
+            self.problem(number, name, "this is not an assignment");
+        } else if !is_harmless(line) {
+            self.reading.warnings.push(format!("line {number} is not an assignment and is skipped"));
         }
     }
 }
@@ -245,8 +245,13 @@ fn is_blank(text: &str) -> bool {
         || strip_word(text, "rem").is_some()
 }
 
+/// What goes with assignments in scripts and YAML files and says nothing itself, `export NAME` included.
 fn is_harmless(line: &str) -> bool {
-    matches!(line, "---" | "..." | "set -a" | "set +a" | "set -e" | "@echo off") || line.starts_with("- ")
+    let exports =
+        strip_word(line, "export").is_some_and(|names| names.chars().all(|c| is_name(c) || c == ' '));
+    exports
+        || line.starts_with("- ")
+        || matches!(line, "---" | "..." | "set -a" | "set +a" | "set -e" | "@echo off")
 }
 
 fn is_block(value: &str) -> bool {

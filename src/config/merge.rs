@@ -1,0 +1,149 @@
+//! The credentials file, or the environment in its place, with what the configuration says over it.
+
+use std::path::Path;
+
+use crate::credentials::{Credentials, Draft, Key};
+use crate::problem::Problem;
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::upstream_address::UpstreamAddress;
+
+use super::{Config, Sources, environment, file};
+
+/// The credentials with what the configuration says over them.
+pub(super) fn credentials(
+    config: &Config,
+    sources: &Sources,
+    origin: &impl Fn(&str) -> String,
+) -> Result<Credentials, Vec<Problem>> {
+    let mut draft = draft(config, sources, origin)?;
+    override_with(&mut draft, config, origin)?;
+    let mut problems = plaintext(&draft, config);
+    let finished = draft.finish().map_err(|more| problems.extend(more));
+    let named = |problems| match &config.credentials {
+        Some(path) => within(problems, path),
+        None => problems,
+    };
+    match finished {
+        Ok(credentials) if problems.is_empty() => Ok(named_by_file(credentials, config)),
+        _ => Err(named(problems)),
+    }
+}
+
+/// The credentials file, or the environment in its place.
+fn draft(
+    config: &Config,
+    sources: &Sources,
+    origin: &impl Fn(&str) -> String,
+) -> Result<Draft, Vec<Problem>> {
+    let Some(path) = &config.credentials else {
+        let ours = |(name, _): &(String, String)| !name.starts_with(environment::PREFIX);
+        return Ok(Draft::from_variables(sources.environment.iter().filter(|v| ours(v)).cloned()));
+    };
+    let text = std::fs::read(path).and_then(decoded).map_err(|error| {
+        let problem = file::unreadable("credentials", &origin("credentials"), &error);
+        let message = format!("{}: {}", path.display(), problem.message);
+        vec![Problem { message, ..problem }]
+    })?;
+    Draft::parse(&text).map_err(|problems| within(problems, path))
+}
+
+/// UTF-8, or the UTF-16 that PowerShell's `>` writes.
+fn decoded(bytes: Vec<u8>) -> std::io::Result<String> {
+    let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+    match bytes.strip_prefix(&[0xff, 0xfe]) {
+        Some(rest) => {
+            let units: Vec<u16> =
+                rest.chunks(2).map(|b| u16::from_le_bytes([b[0], *b.get(1).unwrap_or(&0)])).collect();
+            String::from_utf16(&units).map_err(|_| invalid())
+        }
+        None => String::from_utf8(bytes).map_err(|_| invalid()),
+    }
+}
+
+/// Puts what the configuration says over what the file says.
+fn override_with(
+    draft: &mut Draft,
+    config: &Config,
+    origin: &impl Fn(&str) -> String,
+) -> Result<(), Vec<Problem>> {
+    let mut set = |key: Key, value: &Option<String>| {
+        if let Some(value) = value {
+            let name = key.to_string();
+            draft.set(key, &name, Secret::from(value.as_str()), origin(&name));
+        }
+    };
+    let oauth = &config.oauth;
+    set(Key::TokenEndpoint, &oauth.url);
+    set(Key::ClientId, &oauth.client_id);
+    set(Key::OauthScope, &oauth.oauth_scope);
+    set(Key::Resource, &oauth.resource);
+    set(Key::GrpcAddress, &config.scopes.zeebe.grpc_address);
+    for scope in Scope::ALL {
+        set(Key::Address(scope), &config.scopes.of(scope).address);
+        set(Key::Audience(scope), &config.scopes.of(scope).audience);
+    }
+    if let Some(secret) = &oauth.client_secret {
+        let name = Key::ClientSecret.to_string();
+        draft.set(Key::ClientSecret, &name, secret.clone(), origin(&name));
+    } else if let Some(path) = &oauth.client_secret_file {
+        let key = "oauth.client_secret_file";
+        let text = std::fs::read(path).and_then(decoded);
+        let text = text.map_err(|error| vec![file::unreadable(key, &origin(key), &error)])?;
+        if text.trim().is_empty() {
+            return Err(vec![Problem::new(
+                key,
+                origin(key),
+                "the file is empty",
+                "put the client secret in it",
+            )]);
+        }
+        draft.set(Key::ClientSecret, key, Secret::from(text.trim()), origin(key));
+    }
+    Ok(())
+}
+
+/// Origins and warnings with the credentials file's name.
+fn named_by_file(mut credentials: Credentials, config: &Config) -> Credentials {
+    let Some(path) = &config.credentials else { return credentials };
+    for origin in credentials.origins.values_mut() {
+        *origin = origin.replacen("(line ", &format!("({}:", path.display()), 1);
+    }
+    for warning in &mut credentials.warnings {
+        *warning = format!("{}: {warning}", path.display());
+    }
+    credentials
+}
+
+/// `line 3` becomes `FILE:3`.
+fn within(mut problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
+    for problem in &mut problems {
+        if let Some(line) = problem.origin.strip_prefix("line ") {
+            problem.origin = format!("{}:{line}", path.display());
+        } else if problem.origin.is_empty() {
+            problem.origin = path.display().to_string();
+        }
+    }
+    problems
+}
+
+/// Plaintext beyond loopback shows the secret or the token to the wire, so somebody has to ask for it.
+fn plaintext(draft: &Draft, config: &Config) -> Vec<Problem> {
+    let problem = |(key, name, origin, address): (Key, String, String, UpstreamAddress)| {
+        let scope = match key {
+            Key::Address(scope) => Some(scope),
+            Key::GrpcAddress => Some(Scope::Zeebe),
+            _ => None,
+        };
+        let (allowed, leg, what) = match scope {
+            Some(scope) => (config.scopes.of(scope).allow_plaintext, format!("scopes.{scope}"), "token"),
+            None => (config.oauth.allow_plaintext, "oauth".to_owned(), "client secret"),
+        };
+        let at = address.authority();
+        let message =
+            format!("{at} is plaintext and not on this machine: the {what} could be read on the way");
+        let remedy = format!("use TLS, or set {leg}.allow_plaintext = true");
+        (!allowed).then(|| Problem::new(name, origin, message, remedy))
+    };
+    draft.plaintext().filter_map(problem).collect()
+}
