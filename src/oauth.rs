@@ -10,6 +10,7 @@ mod clock;
 mod endpoint;
 mod entry;
 mod life;
+mod log;
 mod pace;
 mod quarantine;
 mod renewal;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::answer::{Answer, Cause, Failure, Grant};
 use super::clock::{Clock, Deadline};
 use super::life;
+use super::log;
 use super::pace::Pace;
 use super::quarantine::{self, Client};
 use super::request::TokenRequest;
@@ -112,7 +113,10 @@ impl Entry {
     }
 
     fn granted(&self, grant: Grant, life: &life::Life) {
-        self.watch_clock(life);
+        let skewed = life.skew.filter(|skew| skew.abs() > 30);
+        if (skewed.is_some() || life.doubtful) && self.pace.first_warning() {
+            log::clocks_differ(&self.request, skewed);
+        }
         self.pace.answered();
         if self.client.release() {
             self.pace.ring();
@@ -135,7 +139,7 @@ impl Entry {
         let generation = token.generation();
         self.token.store(Some(Arc::new(token)));
         drop(state);
-        self.tell_granted(generation, life.left, previous.is_none(), outage);
+        log::granted(&self.request, generation, life.left, previous.is_none(), outage);
     }
 
     fn failed(&self, failure: &Failure) {
@@ -144,10 +148,7 @@ impl Entry {
         state.requests.count(failure.cause);
         let mut ring = true;
         match failure.cause {
-            Cause::RateLimited => {
-                self.pace.rate_limited(failure.retry_after);
-                self.client.defer(self.id, Duration::ZERO);
-            }
+            Cause::RateLimited => self.pace.rate_limited(failure.retry_after),
             Cause::Rejected if failure.refuses_client() => {
                 self.client.refuse(self.id, LastError::new(failure, self.clock.wall()));
                 state.retry_at = None;
@@ -159,9 +160,7 @@ impl Entry {
             }
             Cause::Transient | Cause::Malformed => {
                 state.failures += 1;
-                let pause = back_off(state.failures);
-                state.retry_at = Some(now + pause);
-                self.client.defer(self.id, pause);
+                state.retry_at = Some(now + back_off(state.failures));
                 if let Some(stated) = failure.retry_after {
                     self.pace.stop(stated);
                 }
@@ -175,14 +174,13 @@ impl Entry {
             self.pace.ring();
         }
         if before.is_none_or(|before| before.cause != failure.cause) {
-            self.tell_failed(failure, next);
+            log::failed(&self.request, failure, next);
         }
     }
 
     /// The renewal task has stopped, which it never should.
     pub(super) fn stopped(&self, why: &str) {
-        tracing::error!(target: "token", endpoint = self.request.shown(), audience = self.request.audience,
-            "the renewal task {why}; it starts again in a second");
+        log::stopped(&self.request, why);
         let mut state = self.state();
         state.restarts += 1;
         let was_asking = state.asking.is_some();
@@ -199,6 +197,8 @@ impl Entry {
         state.retry_at = None;
         state.failures = 0;
         state.rejections = 0;
+        // Told again if it fails again: whoever touched the file waits for the outcome.
+        state.error = None;
         drop(state);
         self.client.release();
         self.pace.ring();
@@ -216,41 +216,6 @@ impl Entry {
     /// A monotonic moment as the wall clock will show it.
     pub(super) fn wall_of(&self, at: Instant) -> SystemTime {
         self.clock.wall() + at.saturating_duration_since(Instant::now())
-    }
-
-    fn watch_clock(&self, life: &life::Life) {
-        let skewed = life.skew.filter(|skew| skew.abs() > 30);
-        if (skewed.is_some() || life.doubtful) && self.pace.first_warning() {
-            tracing::warn!(target: "token", endpoint = self.request.shown(), skew_seconds = skewed,
-                "this machine's clock and the token endpoint's differ; set this machine's clock");
-        }
-    }
-
-    fn tell_granted(&self, generation: u64, life: Duration, first: bool, outage: Option<Duration>) {
-        let (endpoint, audience) = (self.request.shown(), &self.request.audience);
-        let life_seconds = life.as_secs();
-        match outage {
-            Some(outage) => tracing::info!(target: "token", endpoint, audience, generation, life_seconds,
-                outage_seconds = outage.as_secs(), "token obtained again"),
-            None if first => {
-                tracing::info!(target: "token", endpoint, audience, generation, life_seconds, "token obtained");
-            }
-            None => {
-                tracing::debug!(target: "token", endpoint, audience, generation, life_seconds, "token renewed");
-            }
-        }
-    }
-
-    fn tell_failed(&self, failure: &Failure, next: Duration) {
-        let (endpoint, audience) = (self.request.shown(), &self.request.audience);
-        let (cause, next_attempt_seconds) = (failure.cause.name(), next.as_secs());
-        if failure.cause == Cause::Rejected {
-            tracing::error!(target: "token", endpoint, audience, cause, next_attempt_seconds,
-                "{failure}: mend the client id or secret in the credentials file; \
-                 the proxy tries again when the file changes");
-        } else {
-            tracing::warn!(target: "token", endpoint, audience, cause, next_attempt_seconds, "no token: {failure}");
-        }
     }
 }
 

@@ -26,7 +26,8 @@ struct Refused {
     error: LastError,
 }
 
-/// A probe that has said nothing for so long has been given up.
+/// A source that probes goes on with it when a probe told nothing about the client. If nothing is known after this
+/// time, because that source is gone or rests longer, another one may probe.
 const PROBE: Duration = Duration::from_secs(120);
 
 impl Client {
@@ -62,14 +63,6 @@ impl Client {
         let late = known.is_some_and(|known| known.until > Instant::now() && known.prober != Some(source));
         let strikes = known.map_or(0, |known| known.strikes) + u32::from(!late);
         *refused = Some(Refused { strikes, until: Instant::now() + pause(strikes), prober: None, error });
-    }
-
-    /// The probe told nothing about the client: the next one may come after this time.
-    pub(super) fn defer(&self, source: u64, time: Duration) {
-        if let Some(refused) = self.refused().as_mut().filter(|refused| refused.prober == Some(source)) {
-            refused.prober = None;
-            refused.until = Instant::now() + time;
-        }
     }
 
     /// The client was accepted, or is to be tried at once.

@@ -4,6 +4,7 @@ mod flight;
 mod lives;
 mod outage;
 mod over_tcp;
+mod pace;
 mod property;
 mod rejected;
 mod time;

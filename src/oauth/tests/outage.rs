@@ -92,6 +92,18 @@ async fn a_rate_limit_without_a_time_is_obeyed_for_longer_and_longer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rate_limit_that_is_over_is_forgotten() {
+    let bench = bench(|_, number| if number == 5 { token(5, 300) } else { reply(429, "") });
+    let source = bench.tokens.source(request("a"));
+    while bench.asked() < 6 {
+        sleep(Duration::from_millis(100)).await;
+    }
+    sleep(secs(1)).await;
+    let next = source.status().next_attempt.unwrap().duration_since(bench.clock.wall()).unwrap();
+    assert!(next <= secs(10), "{next:?} after the first limit since a token came");
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_answer_is_terminal() {
     let huge = format!(r#"{{"access_token":"{}"}}"#, "x".repeat(70_000));
     let malformed: Vec<(u16, &str)> = vec![

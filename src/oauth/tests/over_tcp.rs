@@ -36,11 +36,18 @@ where
 }
 
 pub(super) fn endpoint(timeout: Duration) -> Endpoint {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
+    trusting(rustls::RootCertStore::empty(), timeout)
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn trusting(roots: rustls::RootCertStore, timeout: Duration) -> Endpoint {
+    let tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_root_certificates(roots)
         .with_no_client_auth();
     Endpoint::new(&Config { timeout, ..Config::default() }, tls).unwrap()
 }
@@ -155,4 +162,35 @@ async fn a_plaintext_server_where_tls_is_expected_is_transient() {
     let request = TokenRequest { endpoint: plain.endpoint.replace("http:", "https:"), ..plain };
     let failure = endpoint(Duration::from_millis(300)).ask(&request).await.unwrap_err();
     assert_eq!(failure.cause, Cause::Transient);
+}
+
+#[tokio::test]
+async fn an_endpoint_over_tls_is_trusted_by_the_roots_that_were_handed_in_alone() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/token", listener.local_addr().unwrap().port());
+    let _server = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+        }
+    });
+    let request = TokenRequest { endpoint: url, ..request("a") };
+    let refused = endpoint(secs(5)).ask(&request).await.unwrap_err();
+    assert_eq!(refused.cause, Cause::Transient);
+    assert!(refused.detail.contains("certificate"), "{refused}");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    assert_eq!(trusting(roots, secs(5)).ask(&request).await.unwrap().status, 200);
 }

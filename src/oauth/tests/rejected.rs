@@ -47,6 +47,20 @@ async fn a_refused_client_is_refused_for_every_audience() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_probe_that_tells_nothing_is_soon_repeated() {
+    let bench = bench(|_, number| match number {
+        1 => reply(401, REFUSED),
+        2 => reply(503, ""),
+        _ => token(number, 300),
+    });
+    let source = bench.tokens.source(request("a"));
+    sleep(secs(299)).await;
+    assert_eq!(bench.asked(), 1);
+    sleep(secs(4)).await;
+    assert_eq!((bench.asked(), source.current().is_some()), (3, true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_audience_is_its_own_affair() {
     let bench = bench(|request, number| match request.audience.as_deref() {
         Some("a") => reply(403, r#"{"error":"access_denied"}"#),

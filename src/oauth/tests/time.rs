@@ -90,3 +90,18 @@ async fn a_token_that_is_dead_by_its_endpoints_own_clock_is_refused() {
     assert!(source.current().is_none());
     assert_eq!(source.status().last_error.unwrap().cause, Cause::Malformed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_life_begins_when_the_token_was_asked_for() {
+    let bench = bench(|_, number| match number {
+        1 => token(1, 100).after(secs(30)),
+        _ => reply(500, ""),
+    });
+    let begun = Instant::now();
+    let source = bench.tokens.source(request("a"));
+    source.wait(Instant::now() + secs(40)).await.unwrap();
+    while source.current().is_some() {
+        sleep(secs(1)).await;
+    }
+    assert!((90..100).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}

@@ -1,6 +1,7 @@
 //! What is logged: changes of state, once each, and never a secret.
 
 use std::io::Write;
+use std::sync::OnceLock;
 
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -12,6 +13,10 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn collect(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
+        // With one subscriber alone, tracing asks whichever thread meets an event first whether anybody listens, and
+        // remembers its answer for all: a second one, deaf, makes it ask everybody.
+        static DEAF: OnceLock<tracing::Dispatch> = OnceLock::new();
+        DEAF.get_or_init(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default()));
         let made = tracing_subscriber::fmt().with_writer(self.clone()).with_max_level(level).with_ansi(false);
         tracing::subscriber::set_default(made.finish())
     }
