@@ -67,14 +67,19 @@ impl Admin {
         let _ = serving.await;
     }
 
-    fn answer(&self, request: Request<Incoming>, local: Option<std::net::SocketAddr>) -> Response<Full<Bytes>> {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        local: Option<std::net::SocketAddr>,
+    ) -> Response<Full<Bytes>> {
         let (head, _) = request.into_parts();
         if let Err(denial) = self.access.admit(&head, local) {
             let text = format!("refused: {denial:?}: use localhost or the address that this listens on\n");
             return text_answer(StatusCode::FORBIDDEN, text);
         }
         if head.method != Method::GET && head.method != Method::HEAD {
-            let mut refused = text_answer(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".to_owned());
+            let mut refused =
+                text_answer(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".to_owned());
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return refused;
         }

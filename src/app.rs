@@ -16,7 +16,7 @@ use crate::access::{self, Access};
 use crate::address::Address;
 use crate::admin::{Admin, State};
 use crate::config::{Settings, Sources};
-use crate::listener::{Bound, BindError, Entrance, Handle, Worker, accept};
+use crate::listener::{BindError, Bound, Entrance, Handle, Worker, accept};
 use crate::metrics::Shard;
 use crate::proxy::{self, Door};
 use crate::shutdown::{Phase, Shutdown};
@@ -126,7 +126,11 @@ impl App {
     pub fn wait(self) -> End {
         let _ = self.threads.accept.join();
         // Joined all, even when one was cut.
-        let clean = self.threads.workers.into_iter().fold(true, |clean, worker| worker.join().unwrap_or(false) && clean);
+        let clean = self
+            .threads
+            .workers
+            .into_iter()
+            .fold(true, |clean, worker| worker.join().unwrap_or(false) && clean);
         self.shutdown.advance(Phase::Stopping);
         let _ = self.threads.control.join();
         for address in self.listeners.iter().chain([&self.admin]) {
@@ -160,7 +164,11 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 fn bind(settings: &Settings) -> Result<Vec<Bound>, StartError> {
-    settings.listeners.iter().map(|listener| Bound::new(&listener.address).map_err(StartError::Bind)).collect()
+    settings
+        .listeners
+        .iter()
+        .map(|listener| Bound::new(&listener.address).map_err(StartError::Bind))
+        .collect()
 }
 
 /// The tokens' registry over the configured token endpoint, in the current runtime.
@@ -215,9 +223,9 @@ fn entrances(settings: &Settings, bound: &[Address]) -> Result<Vec<Arc<Entrance>
     for (listener, address) in settings.listeners.iter().zip(bound) {
         let access = Access::new(&settings.config.access, address).map_err(StartError::Config)?;
         let tls = match &listener.tls {
-            Some(files) => {
-                Some(Arc::new(tls::server_config(&files.cert_file, &files.key_file).map_err(StartError::Tls)?))
-            }
+            Some(files) => Some(Arc::new(
+                tls::server_config(&files.cert_file, &files.key_file).map_err(StartError::Tls)?,
+            )),
             None => None,
         };
         let (scope, secrets) = (listener.scope, listener.secrets);
@@ -303,4 +311,3 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
-

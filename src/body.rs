@@ -84,8 +84,16 @@ pub fn poll_caller(
 ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
     let mut frame = ready!(Pin::new(body).poll_frame(cx));
     if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
-        for name in [AUTHORIZATION, PROXY_AUTHORIZATION, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, TE, COOKIE]
-        {
+        for name in [
+            AUTHORIZATION,
+            PROXY_AUTHORIZATION,
+            HOST,
+            CONTENT_LENGTH,
+            TRANSFER_ENCODING,
+            CONNECTION,
+            TE,
+            COOKIE,
+        ] {
             trailers.remove(name);
         }
     }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::problem::Problem;
 use crate::proxy::AccessLog;
 use crate::{access, admin, listener, oauth, shutdown, upstream};
 
@@ -125,14 +124,6 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Reads the configuration alone, without credentials: for commands that only want to know an address.
-    pub fn load(sources: &Sources) -> Result<Config, Vec<Problem>> {
-        let (figment, mut problems) = sources.layers();
-        let (config, more) = collect::collect(&figment);
-        problems.extend(more);
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
-    }
-
     /// The listeners to open. `listen` names the main ones; without it they are those `[[listener]]`s that are
     /// not pinned to a scope, and without those the two defaults. Listeners with TLS, a scope or secrets of
     /// their own are always opened.

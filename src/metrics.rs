@@ -18,7 +18,8 @@ use crate::scope::Scope;
 pub const PREFIX: &str = "camunda_proxy";
 
 /// Upper bounds of the duration histogram's buckets in seconds, as OpenTelemetry has them for HTTP.
-pub const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+pub const BUCKETS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 /// A request's protocol, as callers speak it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

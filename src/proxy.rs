@@ -102,7 +102,13 @@ impl Proxy {
     /// A worker's proxy. The destinations may be swapped at any time.
     pub fn new(destinations: Arc<ArcSwap<Destinations>>, settings: Settings, shard: Arc<Shard>) -> Proxy {
         let pools = Pools::of(destinations.load_full(), &settings.upstream);
-        Proxy { destinations, pools: RefCell::new(Rc::new(pools)), settings, shard, draining: Cell::new(false) }
+        Proxy {
+            destinations,
+            pools: RefCell::new(Rc::new(pools)),
+            settings,
+            shard,
+            draining: Cell::new(false),
+        }
     }
 
     /// The worker's counters.
@@ -195,7 +201,8 @@ impl Proxy {
             return Ok(upgraded(answer, parts, exchange, origin, route.prefix));
         }
         let payload = payload(parts, body).await?;
-        let limit = deadline.or_else(|| (!grpc).then(|| exchange.started + self.settings.upstream.response_timeout));
+        let limit =
+            deadline.or_else(|| (!grpc).then(|| exchange.started + self.settings.upstream.response_timeout));
         let send = pool.send(&parts.method, route.held, payload, head);
         let mut answer = match limit {
             Some(limit) => {

@@ -80,7 +80,8 @@ fn native_roots() -> &'static [CertificateDer<'static>] {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let pem = |cause: rustls::pki_types::pem::Error| Error::Pem { path: path.into(), cause: cause.to_string() };
+    let pem =
+        |cause: rustls::pki_types::pem::Error| Error::Pem { path: path.into(), cause: cause.to_string() };
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(pem)?.collect();
     match found.map_err(pem)? {
         none if none.is_empty() => {

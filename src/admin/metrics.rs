@@ -89,18 +89,31 @@ impl Collector for Tokens {
         self.states(encoder)?;
         let seconds = Some(&Unit::Seconds);
         self.gauges(encoder, "token_expiry_timestamp", "The token's end", seconds, |s| unix(s.expires_at))?;
-        self.gauges(encoder, "token_last_success_timestamp", "When the last token was obtained", seconds, |s| {
-            unix(s.obtained_at)
+        self.gauges(
+            encoder,
+            "token_last_success_timestamp",
+            "When the last token was obtained",
+            seconds,
+            |s| unix(s.obtained_at),
+        )?;
+        self.gauges(
+            encoder,
+            "token_next_attempt_timestamp",
+            "When the next token request is due",
+            seconds,
+            |s| unix(s.next_attempt),
+        )?;
+        self.gauges(encoder, "token_waiters", "Requests that wait for a token", None, |s| {
+            Some(s.waiters as f64)
         })?;
-        self.gauges(encoder, "token_next_attempt_timestamp", "When the next token request is due", seconds, |s| {
-            unix(s.next_attempt)
-        })?;
-        self.gauges(encoder, "token_waiters", "Requests that wait for a token", None, |s| Some(s.waiters as f64))?;
-        self.gauges(encoder, "token_budget_wait", "Time that token requests waited for their turn", seconds, |s| {
-            Some(s.budget_wait.as_secs_f64())
-        })?;
-        let mut metric =
-            encoder.encode_descriptor("build", "The running version", None, MetricType::Info)?;
+        self.gauges(
+            encoder,
+            "token_budget_wait",
+            "Time that token requests waited for their turn",
+            seconds,
+            |s| Some(s.budget_wait.as_secs_f64()),
+        )?;
+        let mut metric = encoder.encode_descriptor("build", "The running version", None, MetricType::Info)?;
         metric.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::metrics::Shard;
-use crate::oauth::{TokenSource, State as TokenState};
+use crate::oauth::{State as TokenState, TokenSource};
 use crate::scope::Scope;
 use crate::shutdown::{Phase, Shutdown};
 

@@ -25,14 +25,17 @@ pub(super) fn get(address: &Address, path: &str) -> io::Result<(u16, String)> {
             socket.set_read_timeout(Some(TIMEOUT))?;
             exchange(socket, path)
         }
-        Address::Systemd(_) => Err(io::Error::other("a socket of the service manager has no address to connect to")),
+        Address::Systemd(_) => {
+            Err(io::Error::other("a socket of the service manager has no address to connect to"))
+        }
     }
 }
 
 /// A process that listens on all addresses is asked on loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        let loopback = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        let loopback =
+            if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
         address.set_ip(loopback);
     }
     address

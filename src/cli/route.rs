@@ -71,11 +71,13 @@ impl RouteCommand {
         let method: Method =
             self.method.to_uppercase().parse().map_err(|_| format!("`{}` is not a method", self.method))?;
         let uri: Uri = self.url.parse().map_err(|_| {
-            "this is not a URL or a path: write /operate/v1/… or http://localhost:8080/operate/v1/…".to_owned()
+            "this is not a URL or a path: write /operate/v1/… or http://localhost:8080/operate/v1/…"
+                .to_owned()
         })?;
         let host = uri.authority().map_or("localhost", |authority| authority.as_str());
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut request = Request::builder().method(method).uri(target).version(Version::HTTP_11).header(HOST, host);
+        let mut request =
+            Request::builder().method(method).uri(target).version(Version::HTTP_11).header(HOST, host);
         for text in &self.headers {
             let invalid = || format!("`{text}` is not a header field: write 'name: value'");
             let (name, value) = text.split_once(':').ok_or_else(invalid)?;
@@ -97,7 +99,8 @@ fn decide(settings: &Settings, head: &Parts) -> Result<Value, Value> {
     let refused = |error: proxy::Error| json!({ "refused": error.reason.name(), "why": error.detail });
     let listener = listener_of(settings, head);
     let access = Access::new(&settings.config.access, &listener.address);
-    let access = access.map_err(|mistakes| json!({ "refused": "configuration", "why": mistakes.join("; ") }))?;
+    let access =
+        access.map_err(|mistakes| json!({ "refused": "configuration", "why": mistakes.join("; ") }))?;
     let requested = route::target(head).map_err(|refusal| refused(refusal.into()))?;
     access.admit(head, None).map_err(|denial| refused(denial.into()))?;
     let table = RouteTable::new(settings.credentials.cluster_id.clone());
@@ -131,8 +134,6 @@ fn decide(settings: &Settings, head: &Parts) -> Result<Value, Value> {
 fn listener_of<'a>(settings: &'a Settings, head: &Parts) -> &'a listener::Config {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let port: Option<u16> = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    let has_port = |listener: &&listener::Config| {
-        matches!((&listener.address, port), (Address::Tcp(address), Some(port)) if address.port() == port)
-    };
+    let has_port = |listener: &&listener::Config| matches!((&listener.address, port), (Address::Tcp(address), Some(port)) if address.port() == port);
     settings.listeners.iter().find(has_port).unwrap_or(&settings.listeners[0])
 }

@@ -36,7 +36,9 @@ impl StatusCommand {
             }
         };
         let Some(status) = status else {
-            eprintln!("what answers on {address} is not a camunda-auth-proxy; give its admin address with --admin");
+            eprintln!(
+                "what answers on {address} is not a camunda-auth-proxy; give its admin address with --admin"
+            );
             return ExitCode::from(UNREACHABLE);
         };
         match format {

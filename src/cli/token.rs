@@ -81,7 +81,10 @@ impl TokenCommand {
                 for (key, value) in report.as_object().into_iter().flatten() {
                     match value {
                         Value::String(text) => println!("{key:12} {text}"),
-                        Value::Null => println!("{key:12} {}", if key == "claims" { "none: the token is opaque" } else { "none" }),
+                        Value::Null => println!(
+                            "{key:12} {}",
+                            if key == "claims" { "none: the token is opaque" } else { "none" }
+                        ),
                         other => println!("{key:12} {other:#}"),
                     }
                 }

@@ -119,7 +119,7 @@ impl Derived {
                 continue;
             }
             let address = match scope {
-                Scope::Secrets => format!("https://cluster-api.cloud.{domain}/secrets"),
+                Scope::Secrets => format!("https://cluster-api.cloud.{domain}"),
                 Scope::Zeebe | Scope::Operate | Scope::Tasklist if on_api => {
                     format!("https://{region}.api.{domain}/{cluster_id}")
                 }

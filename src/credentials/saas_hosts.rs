@@ -147,7 +147,7 @@ mod tests {
             (Operate, "http://localhost", Some("orchestration-api"), Some("orchestration-api")),
             (Optimize, "http://localhost", Some("orchestration-api"), Some("optimize-api")),
             (Tasklist, "http://localhost", Some("zeebe.camunda.io"), Some("tasklist.camunda.io")),
-            (Secrets, "https://cluster-api.cloud.camunda.io/secrets", None, Some("secrets.camunda.io")),
+            (Secrets, "https://cluster-api.cloud.camunda.io", None, Some("secrets.camunda.io")),
         ] {
             let found = default_audience(scope, Some(&address(at)), file);
             assert_eq!(found.as_deref(), audience, "{scope} at {at}");

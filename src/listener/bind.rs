@@ -48,7 +48,8 @@ impl Bound {
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<Bound> {
-    let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
+    let socket =
+        if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
     // Restarts must not wait for old connections to be forgotten.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -77,7 +78,8 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
 
 /// Takes the socket that the service manager passed under this name (sd_listen_fds(3)).
 fn inherit(name: &str) -> io::Result<Bound> {
-    let missing = || io::Error::new(io::ErrorKind::NotFound, "no such socket was passed by the service manager");
+    let missing =
+        || io::Error::new(io::ErrorKind::NotFound, "no such socket was passed by the service manager");
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let at = names.split(':').position(|found| found == name).ok_or_else(missing)?;
     let mut passed = ListenFd::from_env();

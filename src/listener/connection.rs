@@ -171,4 +171,3 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
         tokio::task::spawn_local(future);
     }
 }
-

@@ -60,13 +60,14 @@ impl Worker {
         let (hand, accepted) = unbounded_channel();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
-            let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-                Ok(runtime) => runtime,
-                Err(error) => {
-                    let _ = tell.send(Err(error));
-                    return false;
-                }
-            };
+            let runtime =
+                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => runtime,
+                    Err(error) => {
+                        let _ = tell.send(Err(error));
+                        return false;
+                    }
+                };
             let _ = tell.send(Ok(()));
             runtime.block_on(async move {
                 let proxy = Rc::new(Proxy::new(destinations, settings, Arc::clone(&shard)));

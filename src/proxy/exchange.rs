@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version};
 use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -223,7 +223,10 @@ impl Tracked {
         if self.exchange.dialect == Dialect::Rest || error.is_reset_by_peer() {
             return Some(Err(error));
         }
-        let told = Error::new(Reason::UpstreamReset, "the connection to the upstream was lost in the middle of the answer");
+        let told = Error::new(
+            Reason::UpstreamReset,
+            "the connection to the upstream was lost in the middle of the answer",
+        );
         self.exchange.failed(&told, self.exchange.status);
         self.exchange.complete = true;
         self.kind = Kind::Over;

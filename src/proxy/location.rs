@@ -7,7 +7,8 @@ use crate::upstream_address::UpstreamAddress;
 
 /// Maps `location` and the paths of cookies back.
 pub(super) fn map_back(headers: &mut HeaderMap, upstream: &UpstreamAddress, prefix: &str) {
-    if let Some(local) = headers.get(LOCATION).and_then(|location| local_location(location, upstream, prefix)) {
+    if let Some(local) = headers.get(LOCATION).and_then(|location| local_location(location, upstream, prefix))
+    {
         headers.insert(LOCATION, local);
     }
     if headers.contains_key(SET_COOKIE) {
@@ -49,7 +50,8 @@ fn local_cookie(cookie: &HeaderValue, upstream: &UpstreamAddress, prefix: &str) 
                 // The caller speaks to another host: with the upstream's name it would throw the cookie away.
                 return None;
             }
-            if at > 0 && name.trim().eq_ignore_ascii_case("path")
+            if at > 0
+                && name.trim().eq_ignore_ascii_case("path")
                 && let Some(rest) = below(value.trim(), &upstream.base_path)
             {
                 let local = format!("{prefix}{rest}");

@@ -136,7 +136,9 @@ impl<'a> ConnectionNamed<'a> {
             .map(str::trim)
             .filter(|token| {
                 !token.is_empty()
-                    && !["close", "keep-alive", "te", "upgrade"].iter().any(|usual| token.eq_ignore_ascii_case(usual))
+                    && !["close", "keep-alive", "te", "upgrade"]
+                        .iter()
+                        .any(|usual| token.eq_ignore_ascii_case(usual))
             });
         ConnectionNamed(tokens.collect())
     }

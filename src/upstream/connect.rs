@@ -48,6 +48,8 @@ async fn open(
 /// Tries the addresses of a name side by side (RFC 8305).
 async fn open_tcp(origin: &Origin, timeout: Duration) -> Result<TcpStream, Error> {
     let mut connector = HttpConnector::new();
+    // TLS is added here, on top.
+    connector.enforce_http(false);
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(timeout));
     connector.set_keepalive(Some(Duration::from_secs(60)));

@@ -53,9 +53,7 @@ impl Idle {
 
     /// Closes what has been idle for too long.
     pub(super) fn sweep(&self, max_idle: Duration) {
-        self.stack
-            .borrow_mut()
-            .retain(|(since, sender)| !sender.is_closed() && since.elapsed() <= max_idle);
+        self.stack.borrow_mut().retain(|(since, sender)| !sender.is_closed() && since.elapsed() <= max_idle);
     }
 
     /// How many connections are idle.

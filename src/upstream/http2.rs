@@ -210,9 +210,7 @@ impl Lease {
                 let _ = sending.send_data(bytes, true);
                 None
             }
-            Payload::Streaming { first, rest } => {
-                Some(Pump::new(sending, first, rest, Rc::clone(&lease)))
-            }
+            Payload::Streaming { first, rest } => Some(Pump::new(sending, first, rest, Rc::clone(&lease))),
         };
         Calling { response: Some(response), pump, lease }.answer().await
     }
@@ -295,7 +293,10 @@ impl Receiving {
     }
 
     /// The trailers, after the data.
-    pub(super) fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<HeaderMap, h2::Error>>> {
+    pub(super) fn poll_trailers(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<HeaderMap, h2::Error>>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
         let trailers = ready!(stream.poll_trailers(cx));
         self.stream = None;

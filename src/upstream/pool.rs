@@ -269,4 +269,3 @@ fn never_sent(error: Error) -> Refused {
 fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
 }
-

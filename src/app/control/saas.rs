@@ -32,14 +32,19 @@ pub(super) async fn probe(settings: &Settings) -> Option<Verdict> {
     let config = settings.config.scopes.of(scope);
     let old_answer = ask(scope, old, config).await;
     if old_answer.is_some_and(|status| status != StatusCode::NOT_FOUND) {
-        let note = format!("the REST hosts of the credentials file answer ({}): they are used", old.authority());
+        let note =
+            format!("the REST hosts of the credentials file answer ({}): they are used", old.authority());
         return Some(Verdict { moved: false, note });
     }
     let new_answer = ask(scope, new, config).await;
     let moved = new_answer.is_some_and(|status| status != StatusCode::NOT_FOUND);
     let note = match moved {
         true => format!("{} is gone: REST goes to {new}, where Camunda has moved it", old.authority()),
-        false => format!("neither {} nor {} answers: the credentials file is followed", old.authority(), new.authority()),
+        false => format!(
+            "neither {} nor {} answers: the credentials file is followed",
+            old.authority(),
+            new.authority()
+        ),
     };
     Some(Verdict { moved, note })
 }

@@ -112,7 +112,7 @@ fn scopes_are_compared_without_case_and_unknown_ones_kept() {
     assert_eq!(credentials.scopes.len(), 5, "{:?}", credentials.scopes);
     assert_eq!(
         credentials.rest_addresses[&Scope::Secrets].to_string(),
-        "https://cluster-api.cloud.camunda.io/secrets"
+        "https://cluster-api.cloud.camunda.io"
     );
 }
 
