@@ -82,7 +82,10 @@ async fn a_second_request_within_a_second_blocks_the_address() {
     let limited = ask(&server, AUDIENCES[1]);
     assert_eq!(limited.status, 429);
     assert!(!limited.headers.contains_key("retry-after"));
-    assert_eq!(server.answer(&form("s~cret+/=", AUDIENCES[1]), [10, 0, 0, 1].into(), Instant::now()).status, 200);
+    assert_eq!(
+        server.answer(&form("s~cret+/=", AUDIENCES[1]), [10, 0, 0, 1].into(), Instant::now()).status,
+        200
+    );
     server.set_retry_after(true);
     advance(9 * SECOND).await;
     assert_eq!(ask(&server, AUDIENCES[1]).headers["retry-after"], "1");
@@ -116,7 +119,9 @@ async fn repeated_rejections_of_one_pair_are_delayed() {
 async fn forms_json_and_basic_are_understood() {
     let server = server();
     server.set_rate_limit(false);
-    let typed = |kind: &'static str| HeaderMap::from_iter([(::http::header::CONTENT_TYPE, kind.parse().expect("a value"))]);
+    let typed = |kind: &'static str| {
+        HeaderMap::from_iter([(::http::header::CONTENT_TYPE, kind.parse().expect("a value"))])
+    };
     let json = r#"{"grant_type":"client_credentials","client_id":"client","client_secret":"s~cret+/=","audience":"zeebe.camunda.io"}"#;
     let json = TokenForm::parse(typed("application/json; charset=utf-8"), json.into());
     assert_eq!(server.answer(&json, HERE, Instant::now()).status, 200);
