@@ -114,6 +114,16 @@ impl AuthorizationServer {
         read(&self.shared.registry).holds(token, audience, Instant::now())
     }
 
+    /// A valid token for an audience without a token request: nothing is counted, recorded or delayed.
+    pub fn issue(&self, audience: &str) -> String {
+        let (client_id, life) = {
+            let state = lock(&self.shared.state);
+            (state.client_id.clone(), state.token_life)
+        };
+        let mut registry = write(&self.shared.registry);
+        registry.issue(&self.shared.mint, &client_id, audience, life, false, Instant::now()).0
+    }
+
     /// Makes every token given out so far worthless; the next request gets a new one.
     pub fn revoke_all(&self) {
         write(&self.shared.registry).clear();
@@ -184,7 +194,7 @@ impl AuthorizationServer {
 
     fn decide(&self, state: &mut State, form: &TokenForm, from: IpAddr, now: Instant) -> Answer {
         // Everything counts against the rate, failures included.
-        if let Err(answer) = state.manners.admit(from, now) {
+        if let Some(answer) = state.manners.refusal(from, now) {
             return answer;
         }
         let fault = state.next_fault();

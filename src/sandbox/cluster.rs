@@ -158,12 +158,11 @@ impl Cluster {
         variables: Variables,
         patience: Duration,
     ) -> Result<(i64, Arc<state::Definition>, Variables), Rejection> {
-        let (key, definition, done) =
-            self.state(|state| state.create_instance(definition, variables, true))?;
+        let created = self.state(|state| state.create_instance(definition, variables, true))?;
         let late = || Rejection::Timeout("Time out between gateway and broker: Request timed out".to_owned());
-        match done {
+        match created.done {
             Some(done) => match tokio::time::timeout(patience, done).await {
-                Ok(Ok(variables)) => Ok((key, definition, variables)),
+                Ok(Ok(variables)) => Ok((created.key, created.definition, variables)),
                 Ok(Err(_)) => Err(Rejection::Precondition("the process instance was canceled".to_owned())),
                 Err(_) => Err(late()),
             },

@@ -22,7 +22,7 @@ pub(super) enum Met {
     /// Nothing out of the way.
     Nothing,
     /// A page instead of an answer.
-    Page(Response<Body>),
+    Page(u16),
     /// A refusal, whatever its token is.
     Refused,
     /// A fault after the answer's first bytes.
@@ -49,7 +49,7 @@ pub(super) fn meet(cluster: &Cluster, connection: &Connection, path: &str) -> Re
         None => Met::Nothing,
         Some(Fault::Close) => return Err(Cut::with_connection(connection)),
         Some(Fault::Reset(code)) => return Err(Cut::with(code)),
-        Some(Fault::Html(status)) => Met::Page(page(status)),
+        Some(Fault::Html(status)) => Met::Page(status),
         Some(Fault::Unauthorized) => Met::Refused,
         Some(fault) => Met::Midway(fault),
     })
@@ -87,7 +87,8 @@ pub(super) fn bears_token(server: &AuthorizationServer, headers: &HeaderMap, aud
     token.is_some_and(|token| server.validate(token, audience))
 }
 
-fn page(status: u16) -> Response<Body> {
+/// The page of a load balancer.
+pub(super) fn page(status: u16) -> Response<Body> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     let text = format!(
         "<html><head><title>{status}</title></head><body><center><h1>{status}</h1></center><hr></body></html>\n"

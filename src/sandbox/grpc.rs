@@ -3,8 +3,8 @@
 mod descriptor;
 mod framing;
 mod gateway;
-mod health;
-mod messages;
+pub(super) mod health;
+pub(super) mod messages;
 mod reflection;
 
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(super) async fn serve(
     front::log("zeebe grpc", &head);
     let met = front::meet(&cluster, &connection, path)?;
     let response = match met {
-        Met::Page(page) => return Ok(page.map(|body| body.recorded_by(exchange))),
+        Met::Page(status) => return Ok(front::page(status).map(|body| body.recorded_by(exchange))),
         _ if !framing::is_grpc(&head.headers) => framing::not_grpc(),
         _ => match path.strip_prefix("/gateway_protocol.Gateway/") {
             Some(method) => match admit(&server, &head.headers, matches!(met, Met::Refused)) {

@@ -76,8 +76,8 @@ pub(super) async fn serve(
     let exchange = cluster.shared.record.arrived(front.component.scope(), &head, &connection);
     front::log(front.component.scope().name(), &head);
     let met = front::meet(cluster, &connection, head.uri.path())?;
-    if let Met::Page(page) = met {
-        return Ok(page.map(|body| body.recorded_by(exchange)));
+    if let Met::Page(status) = met {
+        return Ok(front::page(status).map(|body| body.recorded_by(exchange)));
     }
     let path = head.uri.path();
     let inside = path.strip_prefix(&front.base).filter(|rest| rest.is_empty() || rest.starts_with('/'));

@@ -50,21 +50,21 @@ impl Default for Manners {
 }
 
 impl Manners {
-    /// Counts a request, and refuses it when it comes too early or from a blocked address.
-    pub(super) fn admit(&mut self, from: IpAddr, now: Instant) -> Result<(), Answer> {
+    /// Counts a request; there is a refusal when it comes too early or from a blocked address.
+    pub(super) fn refusal(&mut self, from: IpAddr, now: Instant) -> Option<Answer> {
         if self.sources.len() > REMEMBERED {
             self.sources.clear();
         }
         let known = self.sources.insert(from, Source { last: now, blocked_until: None });
-        let Some(before) = known.filter(|_| self.rate_limited) else { return Ok(()) };
+        let before = known.filter(|_| self.rate_limited)?;
         let until = match before.blocked_until {
             Some(until) if now < until => until,
             _ if now.duration_since(before.last) + TOLERANCE < PACE => now + self.block,
-            _ => return Ok(()),
+            _ => return None,
         };
         self.sources.insert(from, Source { last: now, blocked_until: Some(until) });
         let answer = Answer::error(StatusCode::TOO_MANY_REQUESTS, "access_denied", "Too many requests");
-        Err(match self.retry_after {
+        Some(match self.retry_after {
             true => answer.with("retry-after", (until - now).as_secs_f64().ceil() as u64),
             false => answer,
         })

@@ -10,14 +10,22 @@ use super::state::{
     Definition, Incident, Instance, Job, JobState, Progress, Rejection, State, UserTask, Variable, Variables,
 };
 
+/// An instance that was created.
+pub(in crate::sandbox) struct Created {
+    pub(in crate::sandbox) key: i64,
+    pub(in crate::sandbox) definition: Arc<Definition>,
+    /// Gets the variables at the instance's completion, when that was asked for.
+    pub(super) done: Option<oneshot::Receiver<Variables>>,
+}
+
 impl State {
-    /// Creates an instance. The receiver, when asked for, gets the variables at its completion.
+    /// Creates an instance. When it is `awaited`, [`Created::done`] gets its variables at the end.
     pub(in crate::sandbox) fn create_instance(
         &mut self,
         (key, id, version): (i64, &str, i32),
         variables: Variables,
         awaited: bool,
-    ) -> Result<(i64, Arc<Definition>, Option<oneshot::Receiver<Variables>>), Rejection> {
+    ) -> Result<Created, Rejection> {
         let definition = self.definition(key, id, version)?;
         let (sender, receiver) = oneshot::channel();
         let key = self.key();
@@ -36,7 +44,7 @@ impl State {
         self.instances.insert(key, instance);
         self.merge(key, variables);
         self.arrive(key);
-        Ok((key, definition, awaited.then_some(receiver)))
+        Ok(Created { key, definition, done: awaited.then_some(receiver) })
     }
 
     /// Cancels an instance, and the job or user task it waits at.

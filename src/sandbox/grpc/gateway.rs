@@ -94,10 +94,7 @@ async fn deploy_process(
 ) -> Result<DeployProcessResponse, Status> {
     let files: Vec<_> = asked.processes.into_iter().map(|file| (file.name, file.definition)).collect();
     let (key, deployed) = cluster.state(|state| state.deploy(&files))?;
-    Ok(DeployProcessResponse {
-        key,
-        processes: deployed.iter().map(|definition| metadata(definition)).collect(),
-    })
+    Ok(DeployProcessResponse { key, processes: deployed.iter().map(metadata).collect() })
 }
 
 fn metadata(definition: &Arc<Definition>) -> ProcessMetadata {
@@ -116,12 +113,12 @@ async fn create(
 ) -> Result<CreateProcessInstanceResponse, Status> {
     let variables = variables(&asked.variables)?;
     let chosen = (asked.process_definition_key, asked.bpmn_process_id.as_str(), asked.version);
-    let (key, definition, _) = cluster.state(|state| state.create_instance(chosen, variables, false))?;
+    let created = cluster.state(|state| state.create_instance(chosen, variables, false))?;
     Ok(CreateProcessInstanceResponse {
-        process_definition_key: definition.key,
-        bpmn_process_id: definition.process.id.clone(),
-        version: definition.version,
-        process_instance_key: key,
+        process_definition_key: created.definition.key,
+        bpmn_process_id: created.definition.process.id.clone(),
+        version: created.definition.version,
+        process_instance_key: created.key,
         tenant_id: TENANT.to_owned(),
     })
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::sandbox::body::{Body, Cut};
@@ -52,14 +52,13 @@ impl Reply {
             Reply::Bytes(bytes) => (StatusCode::OK, "application/octet-stream", Body::whole(bytes)),
             Reply::Stream(pieces) => (StatusCode::OK, "text/event-stream", Body::streamed(pieces)),
             Reply::Problem(status, title, detail) => {
-                let problem = json!({
-                    "type": "about:blank",
-                    "title": title,
-                    "status": status.as_u16(),
-                    "detail": detail,
-                    "instance": path,
-                });
-                (status, "application/problem+json", Body::whole(problem.to_string()))
+                let (title, detail, instance) = (Value::from(title), Value::from(detail), Value::from(path));
+                // Written out, because the members come in this order from the real thing.
+                let problem = format!(
+                    r#"{{"type":"about:blank","title":{title},"status":{},"detail":{detail},"instance":{instance}}}"#,
+                    status.as_u16()
+                );
+                (status, "application/problem+json", Body::whole(problem))
             }
             Reply::Done => return with_status(StatusCode::NO_CONTENT),
             Reply::Upgrade => {

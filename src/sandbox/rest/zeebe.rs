@@ -114,7 +114,7 @@ async fn create(asked: &Asked<'_>) -> Result<Reply, Reply> {
         }
         _ => {
             let created = asked.cluster.state(|state| state.create_instance(chosen, variables, false))?;
-            (created.0, created.1, Variables::new())
+            (created.key, created.definition, Variables::new())
         }
     };
     Ok(Reply::Json(json!({
