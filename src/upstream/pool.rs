@@ -211,8 +211,8 @@ async fn dial(origin: &Origin, config: &Config, idle: &Rc<Idle>, set: &Set) -> R
     let tls = origin.tls.as_ref().map(|(negotiated, _)| negotiated);
     let (io, http2) = connect(origin, tls, config.connect_timeout).await.map_err(failed)?;
     if http2 || origin.wire == Wire::Http2 {
-        let open = Conn::open(io, Rc::clone(&set.freed), config.ping_interval);
-        set.connections.borrow_mut().push(open.await?);
+        let connection = Conn::open(io, Rc::clone(&set.freed), config.ping_interval).await?;
+        set.connections.borrow_mut().push(connection);
         return Ok(Dialed::Http2);
     }
     idle.open(io).await?.give_back();
