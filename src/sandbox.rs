@@ -46,7 +46,8 @@ pub struct Config {
     pub gateway_max_pending_resets: usize,
     /// One token request per second and source address, with a block for those that come too early.
     pub token_rate_limit: bool,
-    /// How many requests [`Cluster::requests`] keeps; beyond, they are only counted.
+    /// How many requests [`Cluster::requests`] keeps, at some 6 KiB each; beyond, they are only counted.
+    /// Under load zero is right.
     pub requests_kept: usize,
 }
 

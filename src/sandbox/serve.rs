@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::body::{Body, Cut};
@@ -45,6 +46,12 @@ pub(super) struct Connection {
     command: AtomicU8,
     commanded: Notify,
 }
+
+/// From accepting a connection to the end of its TLS handshake.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// Longer than any client keeps an idle connection: the sandbox is not what closes first.
+const IDLE: Duration = Duration::from_secs(300);
 
 const CLOSE: u8 = 1;
 const GO_AWAY: u8 = 2;
@@ -157,14 +164,16 @@ async fn open<S, F>(
     let _ = stream.set_nodelay(true);
     match &speech.tls {
         Some(config) => {
-            let Ok(stream) = TlsAcceptor::from(config.clone()).accept(stream).await else { return };
+            let handshake = TlsAcceptor::from(config.clone()).accept(stream);
+            let Ok(Ok(stream)) = timeout(OPENING, handshake).await else { return };
             let session = stream.get_ref().1;
             let http2 = session.alpn_protocol() == Some(b"h2");
             let entered = connections.enter(peer, session.server_name().map(str::to_owned));
             drive(stream, http2, &speech, entered, service).await;
         }
         None => {
-            let Ok(http2) = starts_with_preface(&stream).await else { return };
+            // Idle connections are fine here, so a silent caller waits as long as one between two requests.
+            let Ok(Ok(http2)) = timeout(IDLE, starts_with_preface(&stream)).await else { return };
             drive(stream, http2, &speech, connections.enter(peer, None), service).await;
         }
     }
@@ -224,8 +233,7 @@ where
         false => run!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
-                // Longer than any client keeps an idle connection: the sandbox is not what closes first.
-                .header_read_timeout(Duration::from_secs(300))
+                .header_read_timeout(IDLE)
                 .serve_connection(io, service)
                 .with_upgrades()
         ),

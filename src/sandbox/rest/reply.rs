@@ -13,6 +13,8 @@ use crate::sandbox::cluster::state::Rejection;
 pub(super) enum Reply {
     /// 200 with JSON.
     Json(Value),
+    /// 200 with JSON that is written already.
+    Written(Bytes),
     /// 204.
     Done,
     /// 200 with bytes.
@@ -49,6 +51,7 @@ impl Reply {
     pub(super) fn into_response(self, path: &str) -> Response<Body> {
         let (status, kind, body) = match self {
             Reply::Json(value) => (StatusCode::OK, "application/json", Body::whole(value.to_string())),
+            Reply::Written(text) => (StatusCode::OK, "application/json", Body::whole(text)),
             Reply::Bytes(bytes) => (StatusCode::OK, "application/octet-stream", Body::whole(bytes)),
             Reply::Stream(pieces) => (StatusCode::OK, "text/event-stream", Body::streamed(pieces)),
             Reply::Problem(status, title, detail) => {
