@@ -94,7 +94,8 @@ async fn serve_http1(
     io: Replayed<Io>,
 ) {
     let service = service_fn(|request| {
-        let answer = Rc::clone(&worker.proxy).serve(Rc::clone(connection), request);
+        // Boxed: hyper moves this future some times before it first runs, and a pointer moves faster.
+        let answer = Box::pin(Rc::clone(&worker.proxy).serve(Rc::clone(connection), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let io = Heard { inner: io, reads: connection.open.reads() };
@@ -121,7 +122,8 @@ async fn serve_http2(
     io: Replayed<Io>,
 ) {
     let service = service_fn(|request| {
-        let answer = Rc::clone(&worker.proxy).serve(Rc::clone(connection), request);
+        // Boxed: hyper moves this future some times before it first runs, and a pointer moves faster.
+        let answer = Box::pin(Rc::clone(&worker.proxy).serve(Rc::clone(connection), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let serving = http2::Builder::new(OnThisThread)

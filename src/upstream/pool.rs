@@ -105,10 +105,8 @@ impl Pool {
     /// # Errors
     /// As [`Pool::send`].
     pub async fn send_upgrade(&self, head: Request<()>) -> Result<Response<AnswerBody>, Error> {
-        let tls = self.origin.tls.as_ref().map(|(_, http1)| http1);
-        let (io, _) = connect(&self.origin, tls, self.config.connect_timeout).await.map_err(failed)?;
+        let lease = Box::pin(self.connect_http1()).await?;
         let request = head.map(|()| crate::body::Body::Empty);
-        let lease = self.idle.open(io).await?;
         lease.exchange(request, false).await.map_err(|refused| refused.error)
     }
 
@@ -152,9 +150,14 @@ impl Pool {
     }
 
     async fn connection(&self) -> Result<http1::Lease, Error> {
-        if let Some(lease) = self.idle.take(self.config.idle_timeout) {
-            return Ok(lease);
+        match self.idle.take(self.config.idle_timeout) {
+            Some(lease) => Ok(lease),
+            // Boxed, or every request's future would have room for a TLS handshake.
+            None => Box::pin(self.connect_http1()).await,
         }
+    }
+
+    async fn connect_http1(&self) -> Result<http1::Lease, Error> {
         let tls = self.origin.tls.as_ref().map(|(_, http1)| http1);
         let (io, _) = connect(&self.origin, tls, self.config.connect_timeout).await.map_err(failed)?;
         self.idle.open(io).await
