@@ -2,5 +2,6 @@
 
 mod common;
 
+mod cancellation;
 mod routes;
 mod streaming;
