@@ -99,10 +99,11 @@ async fn serve_http1(
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let io = Heard { inner: io, reads: connection.open.reads() };
+    // Never `pipeline_flush`, although it saves writes: with it hyper no longer bounds what it buffers for a caller
+    // that does not read.
     let serving = http1::Builder::new()
         .max_buf_size(MAX_BUFFER)
         .max_header_size(MAX_HEAD)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
     let mut serving = std::pin::pin!(serving);
