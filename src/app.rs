@@ -126,11 +126,9 @@ impl App {
     pub fn wait(self) -> End {
         let _ = self.threads.accept.join();
         // Joined all, even when one was cut.
-        let clean = self
-            .threads
-            .workers
-            .into_iter()
-            .fold(true, |clean, worker| worker.join().unwrap_or(false) && clean);
+        let ends: Vec<bool> =
+            self.threads.workers.into_iter().map(|worker| worker.join().unwrap_or(false)).collect();
+        let clean = ends.iter().all(|clean| *clean);
         self.shutdown.advance(Phase::Stopping);
         let _ = self.threads.control.join();
         for address in self.listeners.iter().chain([&self.admin]) {

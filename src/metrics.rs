@@ -172,9 +172,9 @@ impl Requests {
                 if count == 0 {
                     continue;
                 }
-                let (class, origin, reason) = match outcome.checked_sub(CLASSES) {
-                    None => (CLASS_NAMES[outcome], "upstream", ""),
-                    Some(reason) => ("", "proxy", Reason::ALL[reason].name()),
+                let (class, origin, reason) = match CLASS_NAMES.get(outcome) {
+                    Some(class) => (*class, "upstream", ""),
+                    None => ("", "proxy", Reason::ALL[outcome - CLASSES].name()),
                 };
                 let labels = [
                     ("scope", scope),
