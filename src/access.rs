@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use authority::{Allowed, Authority, Host};
-pub use bind::bind_guard;
+pub use bind::{REMEDY, bind_guard};
 use origin::Origins;
 
 /// The Host and Origin guard.

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::access::Access;
+use crate::access::{Access, Denial};
 use crate::address::Address;
 
 mod metrics;
@@ -74,7 +74,16 @@ impl Admin {
     ) -> Response<Full<Bytes>> {
         let (head, _) = request.into_parts();
         if let Err(denial) = self.access.admit(&head, local) {
-            let text = format!("refused: {denial:?}: use localhost or the address that this listens on\n");
+            let why = match denial {
+                Denial::Malformed(what) => what,
+                Denial::HostDenied => {
+                    "use localhost or the address that this listens on, or add the name to access.allowed_hosts"
+                }
+                Denial::OriginDenied => {
+                    "web pages may not ask here, unless their origin is in access.allowed_origins"
+                }
+            };
+            let text = format!("refused: {why}\n");
             return text_answer(StatusCode::FORBIDDEN, text);
         }
         if head.method != Method::GET && head.method != Method::HEAD {

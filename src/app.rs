@@ -57,12 +57,12 @@ impl App {
     /// # Errors
     /// All that is wrong with the configuration at once; or the address that is taken; or what the system refused.
     pub fn start(settings: Settings, sources: Sources) -> Result<App, StartError> {
-        guard(&settings).map_err(StartError::Config)?;
         let shutdown = Shutdown::default();
         let runtime = runtime().map_err(StartError::System)?;
         let _entered = runtime.enter();
         let bound = bind(&settings)?;
         let admin = Bound::new(&settings.config.admin.address).map_err(StartError::Bind)?;
+        guard(bound.iter().chain([&admin]), settings.config.anonymous).map_err(StartError::Config)?;
         let listeners: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
 
         let tokens = tokens(&settings)?;
@@ -140,23 +140,6 @@ impl App {
     }
 }
 
-/// What is valid by itself and yet must not run: nothing to serve, or a listener open to others by accident.
-///
-/// # Errors
-/// A sentence for each mistake, which says how to go on.
-pub fn guard(settings: &Settings) -> Result<(), Vec<String>> {
-    let mut mistakes = Vec::new();
-    if settings.scopes.is_empty() {
-        let none = "the credentials grant no scope that has an address: create a client with the scopes that you \
-                    need in Console and use its credentials file";
-        mistakes.push(none.to_owned());
-    }
-    let listeners = settings.listeners.iter().map(|listener| ("listener", &listener.address));
-    let all: Vec<(&str, &Address)> = listeners.chain([("admin", &settings.config.admin.address)]).collect();
-    mistakes.extend(access::bind_guard(&all, settings.config.anonymous).err().into_iter().flatten());
-    if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
-}
-
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
@@ -167,6 +150,16 @@ fn bind(settings: &Settings) -> Result<Vec<Bound>, StartError> {
         .iter()
         .map(|listener| Bound::new(&listener.address).map_err(StartError::Bind))
         .collect()
+}
+
+/// A socket of the service manager has shown its real address only now.
+fn guard<'a>(
+    bound: impl Iterator<Item = &'a Bound>,
+    anonymous: access::Anonymous,
+) -> Result<(), Vec<String>> {
+    let refused = bound.filter_map(|bound| access::bind_guard(&bound.address, anonymous).err());
+    let mistakes: Vec<String> = refused.map(|why| format!("{why}; {}", access::REMEDY)).collect();
+    if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
 }
 
 /// The tokens' registry over the configured token endpoint, in the current runtime.

@@ -199,7 +199,7 @@ impl Requests {
         )?;
         for (series, scope, protocol) in series() {
             let count = |at: usize| self.sum(|shard| &shard.durations[series].buckets[at]);
-            let bounds = BUCKETS.iter().copied().chain([f64::MAX]).enumerate();
+            let bounds = BUCKETS.iter().copied().chain([f64::INFINITY]).enumerate();
             let buckets: Vec<(f64, u64)> = bounds.map(|(at, bound)| (bound, count(at))).collect();
             let total = buckets.iter().map(|(_, count)| count).sum();
             if total == 0 {

@@ -22,9 +22,7 @@ pub fn client_config(ca_file: Option<&Path>, alpn: &[&[u8]]) -> Result<ClientCon
         let _ = roots.add(root.clone());
     }
     if let Some(path) = ca_file {
-        for certificate in certificates(path)? {
-            roots.add(certificate).map_err(|cause| Error::Certificate { path: path.into(), cause })?;
-        }
+        add_file(&mut roots, path)?;
     }
     if roots.is_empty() {
         return Err(Error::NoRoots);
@@ -36,6 +34,11 @@ pub fn client_config(ca_file: Option<&Path>, alpn: &[&[u8]]) -> Result<ClientCon
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(config)
+}
+
+/// Whether a `ca_file` holds certificates, and nothing but those that can be used.
+pub fn check_ca_file(path: &Path) -> Result<(), Error> {
+    add_file(&mut RootCertStore::empty(), path)
 }
 
 /// For a client that speaks plaintext and yet wants a configuration: it trusts nobody, so nothing needs to be read.
@@ -59,6 +62,13 @@ pub fn server_config(cert_file: &Path, key_file: &Path) -> Result<ServerConfig, 
         .map_err(|cause| Error::Certificate { path: cert_file.into(), cause })?;
     config.alpn_protocols = vec![ALPN_HTTP2.to_vec(), ALPN_HTTP1.to_vec()];
     Ok(config)
+}
+
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|cause| Error::Certificate { path: path.into(), cause })?;
+    }
+    Ok(())
 }
 
 /// The provider of this build, named wherever it is used: a process-wide default can be anybody's, or missing.

@@ -7,9 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{ConfigArguments, Format, FormatArgument};
 use super::problems;
-use crate::app;
 use crate::config::{ScopeSettings, Settings};
-use crate::problem::Problem;
 
 /// Checks the configuration and the credentials file without any network, and shows what they amount to
 #[derive(Debug, Args)]
@@ -25,13 +23,14 @@ impl CheckCommand {
         let format = self.format.format;
         let settings = match Settings::load(&self.config.sources()) {
             Ok(settings) => settings,
-            Err(problems) => return problems::report(&problems, format),
+            Err(problems) => {
+                // What is wrong is this command's result, so programs find it where results are.
+                if format == Format::Json {
+                    println!("{:#}", json!({ "valid": false, "problems": problems }));
+                }
+                return problems::report(&problems, Format::Text);
+            }
         };
-        if let Err(mistakes) = app::guard(&settings) {
-            let problems: Vec<Problem> =
-                mistakes.into_iter().map(|text| Problem::new("", "", text, "")).collect();
-            return problems::report(&problems, format);
-        }
         match format {
             Format::Json => println!("{:#}", report(&settings)),
             Format::Text => print!("{}", told(&settings)),

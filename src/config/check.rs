@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::access::{self, Access};
 use crate::address::Address;
 use crate::problem::{Problem, did_you_mean};
 use crate::scope::Scope;
+use crate::tls;
 
 use super::{Config, file};
 
@@ -43,8 +45,24 @@ pub(super) fn check(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Pr
         refuse("log.level", message, &remedy);
     }
     problems.extend(addresses(config, origin));
+    problems.extend(lists(config, origin));
     problems.extend(files(config, origin));
     problems
+}
+
+/// Addresses that others can reach, unless that was written out. Apart from the rest, because a command that only
+/// asks another process listens nowhere.
+pub(super) fn bind_guard(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
+    let main = config.listen.iter().flatten().map(|address| ("listen".to_owned(), address));
+    let special = config.listener.iter().enumerate();
+    let special = special.map(|(index, listener)| (format!("listener.{index}.address"), &listener.address));
+    let all = main.chain(special).chain([("admin.address".to_owned(), &config.admin.address)]);
+    let problem = |(key, address): (String, &Address)| {
+        let message = access::bind_guard(address, config.anonymous).err()?;
+        let origin = origin(&key);
+        Some(Problem::new(key, origin, message, access::REMEDY))
+    };
+    all.filter_map(problem).collect()
 }
 
 /// `info`, or with targets `info,token=debug`.
@@ -66,6 +84,10 @@ fn addresses(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> 
     let mut problems = Vec::new();
     let listeners: Vec<Address> = config.listeners().into_iter().map(|listener| listener.address).collect();
     let key = if config.listen.is_some() { "listen" } else { "listener" };
+    if listeners.is_empty() {
+        let remedy = "name an address, or leave the key out for the default";
+        problems.push(Problem::new(key, origin(key), "there is no address to listen on", remedy));
+    }
     let chosen = |address: &Address| !matches!(address, Address::Tcp(address) if address.port() == 0);
     for (index, address) in listeners.iter().enumerate() {
         if chosen(address) && listeners[..index].contains(address) {
@@ -81,32 +103,57 @@ fn addresses(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> 
     problems
 }
 
-/// Files that are named must be there; what is in them is for those who use them.
+/// The Host and Origin guard's lists. The address of a listener makes no difference to them.
+fn lists(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
+    let mistakes = Access::new(&config.access, &config.admin.address).err().unwrap_or_default();
+    let problem = |mistake: String| {
+        let (list, message) = mistake.split_once(": ").unwrap_or(("", &mistake));
+        let key = format!("access.{list}");
+        let origin = origin(&key);
+        Problem::new(key, origin, message, "")
+    };
+    mistakes.into_iter().map(problem).collect()
+}
+
+/// Files that are named must be there, and certificates in those that are to hold them.
 fn files(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
-    let scopes =
-        Scope::ALL.map(|scope| (format!("scopes.{scope}.ca_file"), &config.scopes.of(scope).ca_file));
-    let mut named: Vec<(String, &Path)> = [
-        ("oauth.ca_file".to_owned(), &config.oauth.ca_file),
-        ("oauth.client_secret_file".to_owned(), &config.oauth.client_secret_file),
-    ]
-    .into_iter()
-    .chain(scopes)
-    .filter_map(|(key, path)| Some((key, path.as_deref()?)))
-    .collect();
-    for (index, listener) in config.listener.iter().enumerate() {
-        if let Some(tls) = &listener.tls {
-            named.push((format!("listener.{index}.tls.cert_file"), &tls.cert_file));
-            named.push((format!("listener.{index}.tls.key_file"), &tls.key_file));
+    let mut problems = Vec::new();
+    let mut check = |key: String, path: &Path, holds: &dyn Fn() -> Result<(), tls::Error>| {
+        let found = std::fs::metadata(path).and_then(|metadata| match metadata.is_dir() {
+            true => Err(std::io::ErrorKind::IsADirectory.into()),
+            false => std::fs::File::open(path),
+        });
+        let origin = origin(&key);
+        match found.map(|_| holds()) {
+            Err(error) => problems.push(file::unreadable(&key, &origin, &error)),
+            Ok(Err(error)) => {
+                let remedy = "name a PEM file, which begins with -----BEGIN";
+                problems.push(Problem::new(key, origin, error.to_string(), remedy));
+            }
+            Ok(Ok(())) => {}
+        }
+    };
+    if let Some(path) = &config.oauth.client_secret_file {
+        check("oauth.client_secret_file".to_owned(), path, &|| Ok(()));
+    }
+    let oauth = ("oauth".to_owned(), &config.oauth.ca_file);
+    let scopes = Scope::ALL.map(|scope| (format!("scopes.{scope}"), &config.scopes.of(scope).ca_file));
+    for (table, ca_file) in [oauth].into_iter().chain(scopes) {
+        if let Some(path) = ca_file {
+            check(format!("{table}.ca_file"), path, &|| tls::check_ca_file(path));
         }
     }
-    let problem = |(key, path): (String, &Path)| {
-        let error = match std::fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => std::io::ErrorKind::IsADirectory.into(),
-            Ok(_) => return None,
-            Err(error) => error,
-        };
-        let origin = origin(&key);
-        Some(file::unreadable(&key, &origin, &error))
-    };
-    named.into_iter().filter_map(problem).collect()
+    for (index, listener) in config.listener.iter().enumerate() {
+        if let Some(files) = &listener.tls {
+            let key = |name| format!("listener.{index}.tls.{name}");
+            check(key("key_file"), &files.key_file, &|| Ok(()));
+            // A key that is not there is told of once.
+            let pair = || match files.key_file.is_file() {
+                true => tls::server_config(&files.cert_file, &files.key_file).map(|_| ()),
+                false => Ok(()),
+            };
+            check(key("cert_file"), &files.cert_file, &pair);
+        }
+    }
+    problems
 }

@@ -1,5 +1,6 @@
 //! The credentials file, or the environment in its place, with what the configuration says over it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::credentials::{Credentials, Draft, Key};
@@ -22,7 +23,7 @@ pub(super) fn credentials(
     let finished = draft.finish().map_err(|more| problems.extend(more));
     let named = |problems| match &config.credentials {
         Some(path) => within(problems, path),
-        None => problems,
+        None => within_environment(problems),
     };
     match finished {
         Ok(credentials) if problems.is_empty() => Ok(named_by_file(credentials, config)),
@@ -45,7 +46,24 @@ fn draft(
         let message = format!("{}: {}", path.display(), problem.message);
         vec![Problem { message, ..problem }]
     })?;
+    if let Some(message) = no_credentials(&text) {
+        let message = format!("{}: {message}", path.display());
+        let remedy = "take the file as Console hands it out when a client is created";
+        return Err(vec![Problem::new("credentials", origin("credentials"), message, remedy)]);
+    }
     Draft::parse(&text).map_err(|problems| within(problems, path))
+}
+
+/// What somebody took for a credentials file, so that nobody has to guess it from a list of what is missing.
+fn no_credentials(text: &str) -> Option<&'static str> {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let is_comment = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    match text {
+        "" => Some("the file is empty"),
+        text if text.starts_with('<') => Some("this is a web page or XML, and no credentials file"),
+        text if text.lines().all(is_comment) => Some("the file holds nothing but comments"),
+        _ => None,
+    }
 }
 
 /// UTF-8, or the UTF-16 that PowerShell's `>` writes.
@@ -105,6 +123,24 @@ fn override_with(
 
 /// Origins and warnings with the credentials file's name.
 fn named_by_file(mut credentials: Credentials, config: &Config) -> Credentials {
+    let secret_file = config.oauth.client_secret_file.iter();
+    let open: Vec<String> =
+        config.credentials.iter().chain(secret_file).filter_map(|path| readable(path)).collect();
+    credentials = renamed_by_file(credentials, config);
+    credentials.warnings.extend(open);
+    credentials
+}
+
+/// A warning when others on this machine can read a file with the secret. A link is a mounted secret, as Kubernetes
+/// makes them; who may read those is decided elsewhere.
+fn readable(path: &Path) -> Option<String> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    let open = metadata.is_file() && metadata.permissions().mode() & 0o077 != 0;
+    let path = path.display();
+    open.then(|| format!("{path}: other users can read the client secret in it; run `chmod 600 {path}`"))
+}
+
+fn renamed_by_file(mut credentials: Credentials, config: &Config) -> Credentials {
     let Some(path) = &config.credentials else { return credentials };
     for origin in credentials.origins.values_mut() {
         *origin = origin.replacen("(line ", &format!("({}:", path.display()), 1);
@@ -123,6 +159,14 @@ fn within(mut problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
         } else if problem.origin.is_empty() {
             problem.origin = path.display().to_string();
         }
+    }
+    problems
+}
+
+/// What is missing is missing there; a variable that is wrong names itself.
+fn within_environment(mut problems: Vec<Problem>) -> Vec<Problem> {
+    for problem in problems.iter_mut().filter(|problem| problem.origin.is_empty()) {
+        problem.origin = "environment".to_owned();
     }
     problems
 }

@@ -93,6 +93,7 @@ impl Settings {
         problems.extend(more);
         let origin = |key: &str| origin(&figment, key);
         problems.extend(check::check(&config, &origin));
+        problems.extend(check::bind_guard(&config, &origin));
         // What a file that could not be read would have said is not missing.
         if unread && config.credentials.is_none() {
             return Err(problems);
@@ -108,6 +109,13 @@ impl Settings {
             return Err(without_repetition(problems));
         }
         let scopes = scopes(&config, &credentials);
+        if scopes.is_empty() {
+            let origin =
+                config.credentials.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+            let remedy =
+                "create a client with the scopes that you need in Console and use its credentials file";
+            return Err(vec![Problem::new("", origin, "no granted scope has an address", remedy)]);
+        }
         let mut files = sources.files_to_read();
         files.extend(config.credentials.clone());
         files.extend(config.oauth.client_secret_file.clone());

@@ -128,6 +128,9 @@ impl fmt::Display for BindError {
             (io::ErrorKind::PermissionDenied, _) => {
                 f.write_str("this user may not; choose a port above 1023 or a folder that it may write to")
             }
+            (io::ErrorKind::NotFound, _) if matches!(self.address, Address::Unix { .. }) => {
+                f.write_str("its folder does not exist; create it")
+            }
             (io::ErrorKind::AddrNotAvailable, _) => f.write_str("this machine does not have that address"),
             _ => self.cause.fmt(f),
         }
