@@ -31,6 +31,7 @@ pub mod upstream;
 pub mod address;
 pub mod body;
 pub mod io;
+pub mod log;
 pub mod metrics;
 pub mod problem;
 pub mod reason;

@@ -1,12 +1,17 @@
 //! Logs: for people on a terminal, JSON otherwise; always on standard error.
 
+mod json;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
+use json::Json;
+
 use crate::config::{Log, LogFormat};
+use crate::log;
 
 /// Starts logging. The level is a fixed one when what is configured cannot be read.
 pub(super) fn start(log: &Log) {
@@ -19,11 +24,11 @@ pub(super) fn start(log: &Log) {
     let colour =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = fmt::layer().with_writer(std::io::stderr);
+    let layer = fmt::layer().with_writer(|| log::Writer);
     // A second start, in a test, changes nothing.
     let _ = match human {
         true => registry.with(layer.with_ansi(colour)).try_init(),
-        false => registry.with(layer.json().flatten_event(true)).try_init(),
+        false => registry.with(layer.event_format(Json)).try_init(),
     };
     count_panics();
 }

@@ -1,10 +1,11 @@
 //! One caller's connection: TLS and protocol under a deadline, then hyper until it ends.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::Executor;
@@ -147,22 +148,17 @@ async fn serve_http2(
 }
 
 /// Drives a connection, and passes on the orders that it gets meanwhile.
-async fn until_over(
-    watched: &Watched,
-    mut drive: impl FnMut(bool, &mut std::task::Context<'_>) -> std::task::Poll<()>,
-) {
-    let mut finish = false;
-    loop {
-        let order = tokio::select! {
-            biased;
-            () = std::future::poll_fn(|cx| drive(std::mem::take(&mut finish), cx)) => return,
-            order = watched.order() => order,
-        };
-        match order {
-            Order::Finish => finish = true,
-            Order::Cut => return,
+async fn until_over(watched: &Watched, mut drive: impl FnMut(bool, &mut Context<'_>) -> Poll<()>) {
+    poll_fn(|cx| match watched.poll_order(cx) {
+        Some(Order::Cut) => Poll::Ready(()),
+        Some(Order::Finish) => {
+            let over = drive(true, cx);
+            // Registers for the order after this one.
+            if watched.poll_order(cx) == Some(Order::Cut) { Poll::Ready(()) } else { over }
         }
-    }
+        None => drive(false, cx),
+    })
+    .await;
 }
 
 /// Runs what hyper spawns on the worker's own thread.

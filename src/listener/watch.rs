@@ -4,10 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Limits;
@@ -21,7 +20,7 @@ pub(super) struct Watched {
     /// Since when a head has been incomplete, and after how many ended requests.
     head_began: Cell<Option<(u64, Instant)>>,
     order: Cell<Option<Order>>,
-    ordered: Notify,
+    waker: Cell<Option<Waker>>,
 }
 
 /// What a connection is told to do.
@@ -34,19 +33,21 @@ pub(super) enum Order {
 }
 
 impl Watched {
-    /// The next order.
-    pub(super) async fn order(&self) -> Order {
-        loop {
-            if let Some(order) = self.order.take() {
-                return order;
-            }
-            self.ordered.notified().await;
+    /// The next order. The task of `cx` is woken by one that comes later.
+    pub(super) fn poll_order(&self, cx: &Context<'_>) -> Option<Order> {
+        let order = self.order.take();
+        if order.is_none() {
+            let waker = self.waker.take().filter(|waker| waker.will_wake(cx.waker()));
+            self.waker.set(Some(waker.unwrap_or_else(|| cx.waker().clone())));
         }
+        order
     }
 
     fn give(&self, order: Order) {
         self.order.set(Some(order));
-        self.ordered.notify_one();
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 
     fn judge(&self, limits: &Limits, now: Instant) -> Option<Order> {
@@ -88,7 +89,7 @@ impl Watch {
             opened: Instant::now(),
             head_began: Cell::new(None),
             order: Cell::new(None),
-            ordered: Notify::new(),
+            waker: Cell::new(None),
         });
         self.connections.borrow_mut().push(Rc::downgrade(&watched));
         watched

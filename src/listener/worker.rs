@@ -18,6 +18,7 @@ use super::Limits;
 use super::accept::{Accepted, Acceptor};
 use super::connection;
 use super::watch::{Order, Watch};
+use crate::log;
 use crate::metrics::Shard;
 use crate::proxy::{Destinations, Proxy, Settings};
 use crate::shutdown::{Phase, Shutdown};
@@ -60,8 +61,10 @@ impl Worker {
         let (hand, accepted) = unbounded_channel();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
+            log::buffer_this_thread();
+            let mut builder = Builder::new_current_thread();
             let runtime =
-                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                match builder.enable_all().on_thread_park(log::flush).build_local(LocalOptions::default()) {
                     Ok(runtime) => runtime,
                     Err(error) => {
                         let _ = tell.send(Err(error));
