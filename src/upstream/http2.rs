@@ -39,6 +39,8 @@ const RESET_INTERVAL: Duration = Duration::from_millis(10);
 pub(super) struct Conn {
     sender: RefCell<SendRequest<Bytes>>,
     in_flight: Cell<usize>,
+    /// How many fit, as of the last lease.
+    limit: Cell<usize>,
     /// No new streams: it failed, was told to go away, or is too old.
     retired: Cell<bool>,
     opened: Instant,
@@ -72,6 +74,7 @@ impl Conn {
         let conn = Rc::new(Conn {
             sender: RefCell::new(sender),
             in_flight: Cell::new(0),
+            limit: Cell::new(MAX_STREAMS),
             retired: Cell::new(false),
             opened: now,
             used: Cell::new(now),
@@ -89,17 +92,13 @@ impl Conn {
 
     /// A stream's place, if there is one.
     pub(super) fn lease(self: &Rc<Conn>) -> Option<Lease> {
-        if self.retired.get() || self.in_flight.get() >= self.limit() {
+        self.limit.set(self.sender.borrow().current_max_send_streams().min(MAX_STREAMS));
+        if self.retired.get() || self.in_flight.get() >= self.limit.get() {
             return None;
         }
         self.in_flight.set(self.in_flight.get() + 1);
         self.used.set(Instant::now());
         Some(Lease { conn: Rc::clone(self) })
-    }
-
-    /// How many streams fit.
-    pub(super) fn limit(&self) -> usize {
-        self.sender.borrow().current_max_send_streams().min(MAX_STREAMS)
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -108,7 +107,7 @@ impl Conn {
 
     /// Whether four fifths of its streams are in use.
     pub(super) fn is_crowded(&self) -> bool {
-        self.in_flight.get() * 5 >= self.limit() * 4
+        self.in_flight.get() * 5 >= self.limit.get() * 4
     }
 
     pub(super) fn is_retired(&self) -> bool {

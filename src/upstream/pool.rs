@@ -18,6 +18,10 @@ use super::{Config, Error, Origin, Payload, Refused, Wire};
 const UNUSED: Duration = Duration::from_secs(300);
 /// Connections are renewed after this time, so that changes of names and load balancers are followed.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
+/// HTTP/2 connections of one worker to one origin and kind, whatever the peer's stream limit.
+const MAX_CONNECTIONS: usize = 256;
+/// A request that has lost the race for a place this often gives up.
+const CROWD: usize = 1000;
 /// A request may go out this often in all: once more after a try that provably changed nothing.
 const TRIES: usize = 3;
 
@@ -165,14 +169,24 @@ impl Pool {
 
     /// A stream's place on the least loaded connection; `None` when the origin turns out to speak HTTP/1.1.
     async fn stream(&self, set: &Rc<Set>) -> Result<Option<http2::Lease>, Error> {
-        loop {
+        match self.pick(set) {
+            Some(lease) => Ok(Some(lease)),
+            // Boxed: it is seldom needed, and would make every request's future larger.
+            None => Box::pin(self.next_stream(set)).await,
+        }
+    }
+
+    /// Waits for a place or a connection.
+    async fn next_stream(&self, set: &Rc<Set>) -> Result<Option<http2::Lease>, Error> {
+        for _ in 0..CROWD {
             // Registered before looking, or a place that is freed in between would go unnoticed.
             let freed = set.freed.notified();
-            if let Some(lease) = set.pick() {
-                if set.is_crowded() {
-                    self.dial(set);
-                }
+            if let Some(lease) = self.pick(set) {
                 return Ok(Some(lease));
+            }
+            if set.connections.borrow().len() >= MAX_CONNECTIONS {
+                freed.await;
+                continue;
             }
             let dialing = self.dial(set);
             tokio::select! {
@@ -186,6 +200,16 @@ impl Pool {
                 () = freed => {}
             }
         }
+        Err(Error::Connect("every connection was closed or crowded at once".to_owned()))
+    }
+
+    /// A place, if there is one; the next connection is made before the last place is taken.
+    fn pick(&self, set: &Rc<Set>) -> Option<http2::Lease> {
+        let lease = set.pick()?;
+        if set.is_crowded() && set.connections.borrow().len() < MAX_CONNECTIONS {
+            self.dial(set);
+        }
+        Some(lease)
     }
 
     /// Starts to connect unless that is under way. A task of its own: who waits for it may leave.
