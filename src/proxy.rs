@@ -138,6 +138,8 @@ impl Proxy {
         let dialect = dialect(&parts);
         let mut exchange = self.exchange(Rc::clone(&connection), &parts, dialect);
         let result = self.forward(&connection, &mut parts, &mut body, &mut exchange).await;
+        // Who is not understood once is not listened to again: what follows may be read in two ways as well.
+        let ends = matches!(&result, Err(error) if error.reason == Reason::Malformed);
         let mut response = match result {
             Ok(answer) => {
                 let (head, body) = answer.into_parts();
@@ -155,7 +157,7 @@ impl Proxy {
         };
         if version != Version::HTTP_2 {
             *response.version_mut() = Version::HTTP_11;
-            if self.draining.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            if (self.draining.get() || ends) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
         }

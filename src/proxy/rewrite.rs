@@ -22,12 +22,8 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 /// Refuses what must not be forwarded, whatever its route.
 pub(super) fn refuse(parts: &Parts) -> Result<(), Error> {
     let headers = &parts.headers;
-    // RFC 9112 §6.1: a request with both may be an attempt at smuggling.
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
-        return Err(Error::new(
-            Reason::Malformed,
-            "the request has both content-length and transfer-encoding: send one of them",
-        ));
+    if headers.contains_key(TRANSFER_ENCODING) {
+        check_transfer_encoding(headers)?;
     }
     if headers.contains_key(VIA) {
         let ours = headers.get_all(VIA).iter().map(count_ours).sum::<usize>();
@@ -39,6 +35,21 @@ pub(super) fn refuse(parts: &Parts) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// RFC 9112 §6.1: who frames a body in a way that two servers can read differently may want to smuggle a request.
+fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), Error> {
+    let what = if headers.contains_key(CONTENT_LENGTH) {
+        "the request has both content-length and transfer-encoding: send one of them"
+    } else {
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        let chunked = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+        match chunked && codings.next().is_none() {
+            true => return Ok(()),
+            false => "the request's transfer-encoding is not `chunked`, once",
+        }
+    };
+    Err(Error::new(Reason::Malformed, what))
 }
 
 /// The head that goes upstream.
