@@ -2,6 +2,11 @@
 
 mod common;
 
+mod answers;
 mod cancellation;
+mod doors;
+mod drain;
 mod routes;
+mod scopes;
+mod secrets;
 mod streaming;

@@ -10,7 +10,7 @@ use http::{Method, Version};
 use crate::common::{TOPOLOGY, World, message, setup};
 
 /// The audience of the one bearer token that a request came with.
-fn audience(request: &RequestSeen) -> String {
+pub(crate) fn audience(request: &RequestSeen) -> String {
     let values: Vec<_> = request.headers.get_all("authorization").iter().collect();
     assert_eq!(values.len(), 1, "{request:?}");
     let token = values[0].to_str().expect("text").strip_prefix("Bearer ").expect("a bearer").to_owned();

@@ -277,7 +277,8 @@ pub(crate) async fn raw(at: SocketAddr, text: impl AsRef<[u8]>) -> String {
         let _ = stream.read_to_end(&mut answer).await;
         answer
     };
-    String::from_utf8_lossy(&in_time("a closed connection", answer).await).into_owned()
+    let what = String::from_utf8_lossy(&text.as_ref()[..text.as_ref().len().min(200)]).into_owned();
+    String::from_utf8_lossy(&in_time(&format!("closed after {what:?}"), answer).await).into_owned()
 }
 
 /// Counts what is read of a body without keeping it.

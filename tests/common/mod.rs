@@ -20,7 +20,7 @@ use tempfile::TempDir;
 pub(crate) use caller::{Answer, Caller};
 
 /// What nothing in a test takes longer than, unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A gRPC method that answers at once.
 pub(crate) const TOPOLOGY: &str = "/gateway_protocol.Gateway/Topology";
@@ -30,12 +30,14 @@ pub(crate) struct Setup {
     camunda: Config,
     environment: Vec<(String, String)>,
     toml: Option<String>,
+    credentials: fn(&str) -> bool,
 }
 
 /// Both in plaintext, one worker, one listener.
 pub(crate) fn setup() -> Setup {
     let camunda = Config { tls: false, ..Config::default() };
-    Setup { camunda, environment: Vec::new(), toml: None }.with("workers", "1")
+    let setup = Setup { camunda, environment: Vec::new(), toml: None, credentials: |_| true };
+    setup.with("workers", "1")
 }
 
 impl Setup {
@@ -46,9 +48,15 @@ impl Setup {
         self
     }
 
-    /// What only a file can say.
+    /// What only a file can say. `{folder}` is where it lies.
     pub(crate) fn toml(mut self, text: impl Into<String>) -> Setup {
         self.toml = Some(text.into());
+        self
+    }
+
+    /// The lines of the credentials file that stay.
+    pub(crate) fn credentials(mut self, stays: fn(&str) -> bool) -> Setup {
+        self.credentials = stays;
         self
     }
 
@@ -85,7 +93,9 @@ impl Setup {
         };
         let flag = |key, value: String| Flag { name: "--test", key, values: vec![value] };
         let ca = write("ca.pem", camunda.ca_pem()).display().to_string();
-        let credentials = write("credentials.txt", &camunda.credentials_file());
+        let all = camunda.credentials_file();
+        let lines: Vec<&str> = all.lines().filter(|line| (self.credentials)(line)).collect();
+        let credentials = write("credentials.txt", &lines.join("\n"));
         let mut flags = vec![
             flag("credentials", credentials.display().to_string()),
             flag("listen", "127.0.0.1:0".to_owned()),
@@ -100,7 +110,11 @@ impl Setup {
         ] {
             flags.push(flag(key, ca.clone()));
         }
-        let files = self.toml.iter().map(|text| write("proxy.toml", text)).collect();
+        let files = self
+            .toml
+            .iter()
+            .map(|text| write("proxy.toml", &text.replace("{folder}", &folder.path().display().to_string())))
+            .collect();
         let sources = Sources { files, default_file: None, environment: self.environment, flags };
         let settings = Settings::load(&sources).unwrap_or_else(|problems| panic!("{problems:?}"));
         let app = App::start(settings, sources).expect("a proxy");
