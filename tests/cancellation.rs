@@ -324,7 +324,8 @@ async fn burst(caller: &mut Caller, calls: usize) {
         answers.push(caller.begin(TOPOLOGY, &[], message(&[])).await);
     }
     for answer in answers {
-        let answer = read(in_time("an answer", answer).await.unwrap()).await.unwrap();
+        let answer = in_time("an answer", answer).await.expect("a head");
+        let answer = read(answer).await.expect("an answer");
         assert_eq!(answer.grpc_status(), Some(0), "{answer:?}");
     }
 }
