@@ -2,18 +2,21 @@
 
 use super::harness::{Camunda, program};
 
-#[test]
-fn help_lists_what_works_and_nothing_else() {
-    let help = program(&["--help"]).end();
-    assert_eq!((help.status, help.err.as_str()), (0, ""));
-    let listed: Vec<&str> = help
-        .out
-        .lines()
+/// The commands that a help text lists.
+pub(crate) fn commands(help: &str) -> Vec<&str> {
+    help.lines()
         .skip_while(|line| *line != "Commands:")
         .skip(1)
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
-        .collect();
+        .collect()
+}
+
+#[test]
+fn help_lists_what_works_and_nothing_else() {
+    let help = program(&["--help"]).end();
+    assert_eq!((help.status, help.err.as_str()), (0, ""));
+    let listed = commands(&help.out);
     assert_eq!(listed, ["run", "sandbox", "check", "config", "route", "token", "status", "healthcheck"]);
     for command in listed {
         let help = program(&[command, "--help"]).end();

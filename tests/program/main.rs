@@ -8,5 +8,6 @@ mod logs;
 mod mistakes;
 mod questions;
 mod readiness;
+mod readme;
 mod sandbox;
 mod stopping;
