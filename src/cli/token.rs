@@ -13,9 +13,12 @@ use super::arguments::{ConfigArguments, Format, FormatArgument};
 use super::{UNREACHABLE, problems};
 use crate::app;
 use crate::config::Settings;
-use crate::oauth::{Cause, Token, TokenRequest, Unavailable};
+use crate::oauth::{Cause, Token, TokenRequest, TokenSource, Unavailable};
 use crate::problem::Problem;
 use crate::scope::Scope;
+
+/// How soon after a failure it is told.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Asks for a scope's token and shows its claims, age, expiry and audience. Makes one token request, which counts
 /// against the limit of one per second and address
@@ -107,6 +110,19 @@ fn ask(settings: &Settings, request: TokenRequest) -> Result<Arc<Token>, Failed>
         let tokens = app::tokens(settings).map_err(|error| setup(&error))?;
         let source = tokens.source(request);
         let until = Instant::now() + settings.config.oauth.timeout;
-        source.wait(until).await.map_err(Failed::Token)
+        // The proxy would go on trying; somebody at a terminal wants to know what went wrong.
+        tokio::select! {
+            token = source.wait(until) => token.map_err(Failed::Token),
+            unavailable = first_failure(&source) => Err(Failed::Token(unavailable)),
+        }
     })
+}
+
+async fn first_failure(source: &TokenSource) -> Unavailable {
+    loop {
+        if let Some(error) = source.status().last_error {
+            return Unavailable { cause: Some(error.cause), retry_after: None, detail: error.detail };
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }

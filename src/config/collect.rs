@@ -50,7 +50,13 @@ pub(super) fn collect(figment: &Figment) -> (Config, Vec<Problem>) {
 /// Where a value comes from: `proxy.toml:3:1`, `environment variable …`, `flag …`, or nothing for a default.
 pub(super) fn origin(figment: &Figment, path: &[String]) -> Option<String> {
     let tree = Value::from(figment.data().ok()?.remove(&Profile::Default)?);
-    Some(figment.get_metadata(find(&tree, path)?.tag())?.interpolate(&Profile::Default, path))
+    // A text of the environment that was read as a list stands for all that is in it.
+    let whole = || {
+        let nearest = (1..path.len()).rev().find_map(|length| find(&tree, &path[..length]))?;
+        matches!(nearest, Value::String(..)).then_some(nearest)
+    };
+    let value = find(&tree, path).or_else(whole)?;
+    Some(figment.get_metadata(value.tag())?.interpolate(&Profile::Default, path))
 }
 
 /// The same for a key that may itself be missing: then that of the table around it.

@@ -1,0 +1,13 @@
+//! The real program from outside: command line, files, addresses, signals. Nothing here looks into it.
+
+mod admin;
+mod command_line;
+mod credentials;
+mod harness;
+mod logs;
+mod mistakes;
+mod questions;
+mod readiness;
+mod readme;
+mod sandbox;
+mod stopping;

@@ -1,0 +1,64 @@
+//! The README, held against the program that it tells of.
+
+use camunda_auth_proxy::reason::Reason;
+
+use super::harness::program;
+
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn the_readme_names_every_reason_command_and_exit_status() {
+    for reason in Reason::ALL {
+        assert!(README.contains(&format!("`{reason}`")), "{reason}");
+    }
+    let help = program(&["--help"]).end().out;
+    for command in super::command_line::commands(&help) {
+        assert!(README.contains(&format!("| `{command}")), "{command}");
+    }
+    for status in [0, 1, 2, 69, 77, 78] {
+        assert!(README.contains(&format!("\n| {status} | ")), "{status}");
+    }
+}
+
+#[test]
+fn the_readme_says_which_reasons_are_not_answered_yet() {
+    let sources = std::fs::read_to_string("src/proxy.rs").expect("source");
+    let reserved = README.split("not answered yet: ").nth(1).and_then(|text| text.split(". ").next());
+    for reason in Reason::ALL {
+        let is_reserved = reserved.expect("a list").contains(&format!("`{reason}`"));
+        let is_in_table = README.contains(&format!("\n| `{reason}` |"));
+        assert_ne!(is_reserved, is_in_table, "{reason}");
+        assert!(!is_reserved || !sources.contains(&format!("Reason::{reason:?}")), "{reason}");
+    }
+}
+
+#[test]
+fn the_map_of_the_tree_is_complete_and_holds_nothing_else() {
+    let map = README.split("## Where things are").nth(1).expect("a map").split("```").nth(1).expect("a map");
+    let paths: Vec<&str> = map.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    for path in &paths {
+        let exists = match path.split_once('*') {
+            Some((front, "")) => std::path::Path::new(&format!("{front}.rs")).exists(),
+            Some((front, _)) => std::path::Path::new(front).is_dir(),
+            None => std::path::Path::new(path).exists(),
+        };
+        assert!(exists, "{path} is in the map and not in the tree");
+    }
+    for entry in
+        std::fs::read_dir("src").expect("src").map_while(Result::ok).filter(|entry| entry.path().is_dir())
+    {
+        let shown = format!("src/{}*", entry.file_name().display());
+        assert!(paths.contains(&shown.as_str()), "{shown} is in the tree and not in the map");
+    }
+}
+
+#[test]
+fn links_lead_somewhere_and_nothing_names_this_machine() {
+    for target in README.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let exists = target.starts_with("https://") || std::path::Path::new(target).exists();
+        assert!(exists, "{target}");
+    }
+    for word in ["/work/", "/tmp/", "/root", "/home/"] {
+        assert!(!README.contains(word), "{word}");
+    }
+}
