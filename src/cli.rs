@@ -10,6 +10,7 @@ mod check;
 pub mod config;
 mod healthcheck;
 mod logging;
+mod output;
 pub mod problems;
 mod route;
 mod run;

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{ConfigArguments, Format, FormatArgument};
-use super::problems;
+use super::{output, problems};
 use crate::config::{ScopeSettings, Settings};
 
 /// Checks the configuration and the credentials file without any network, and shows what they amount to
@@ -26,16 +26,15 @@ impl CheckCommand {
             Err(problems) => {
                 // What is wrong is this command's result, so programs find it where results are.
                 if format == Format::Json {
-                    println!("{:#}", json!({ "valid": false, "problems": problems }));
+                    output::print(format_args!("{:#}\n", json!({ "valid": false, "problems": problems })));
                 }
                 return problems::report(&problems, Format::Text);
             }
         };
         match format {
-            Format::Json => println!("{:#}", report(&settings)),
-            Format::Text => print!("{}", told(&settings)),
+            Format::Json => output::print(format_args!("{:#}\n", report(&settings))),
+            Format::Text => output::print(told(&settings)),
         }
-        ExitCode::SUCCESS
     }
 }
 

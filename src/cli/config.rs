@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::config::{Effective, Settings};
 
 use super::arguments::{ConfigArguments, Format, FormatArgument};
-use super::problems;
+use super::{output, problems};
 
 /// Shows the effective configuration with the origin of every value; secrets are not shown
 #[derive(Clone, Debug, Default, Args)]
@@ -30,11 +30,10 @@ impl ConfigCommand {
             Ok(settings) => settings,
             Err(problems) => return problems::report(&problems, format),
         };
-        match write(&mut io::stdout().lock(), &settings, format) {
-            // Who pipes this into `head` has seen enough.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-            _ => ExitCode::SUCCESS,
-        }
+        let mut text = Vec::new();
+        // Memory takes everything.
+        let _ = write(&mut text, &settings, format);
+        output::print(String::from_utf8_lossy(&text))
     }
 }
 

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use serde_json::{Value, json};
 
 use super::arguments::{ConfigArguments, Format, FormatArgument};
-use super::problems;
+use super::{output, problems};
 use crate::access::Access;
 use crate::address::Address;
 use crate::config::Settings;
@@ -50,20 +50,12 @@ impl RouteCommand {
             }
         };
         let decision = decide(&settings, &head);
-        let (report, status) = match &decision {
-            Ok(report) => (report, ExitCode::SUCCESS),
-            Err(report) => (report, ExitCode::FAILURE),
+        let (Ok(report) | Err(report)) = &decision;
+        let printed = match format {
+            Format::Json => output::print(format_args!("{report:#}\n")),
+            Format::Text => output::print(told(report)),
         };
-        match format {
-            Format::Json => println!("{report:#}"),
-            Format::Text => {
-                for (key, value) in report.as_object().into_iter().flatten() {
-                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    println!("{key:10} {value}");
-                }
-            }
-        }
-        status
+        if decision.is_ok() { printed } else { ExitCode::FAILURE }
     }
 
     /// The head that a listener would see.
@@ -93,6 +85,15 @@ impl RouteCommand {
         let request = request.body(()).map_err(|error| error.to_string())?;
         Ok(request.into_parts().0)
     }
+}
+
+/// A line for each fact.
+fn told(report: &Value) -> String {
+    let facts = report.as_object().into_iter().flatten();
+    let line = |(key, value): (&String, &Value)| {
+        format!("{key:10} {}\n", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    facts.map(line).collect()
 }
 
 fn decide(settings: &Settings, head: &Parts) -> Result<Value, Value> {

@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::sync::oneshot;
 
 use super::arguments::ConfigArguments;
-use super::{logging, problems, run};
+use super::{logging, output, problems, run};
 use crate::address::Address;
 use crate::app::App;
 use crate::config::{Flag, Settings, Sources};
@@ -48,7 +48,7 @@ impl SandboxCommand {
         logging::start(&settings.config.log);
         match run::start(settings, sources) {
             Ok(app) => {
-                print!("{}", welcome(&app, &camunda.addresses, &files));
+                output::print(welcome(&app, &camunda.addresses, &files));
                 run::until_stopped(app, || files.remove())
             }
             Err(status) => {

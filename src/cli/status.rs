@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::arguments::{ConfigArguments, Format, FormatArgument};
-use super::{UNREACHABLE, admin_client, problems};
+use super::{UNREACHABLE, admin_client, output, problems};
 use crate::config::Config;
 
 /// Shows the state of a running proxy: addresses, and for each scope its upstream and token
@@ -42,10 +42,9 @@ impl StatusCommand {
             return ExitCode::from(UNREACHABLE);
         };
         match format {
-            Format::Json => println!("{status:#}"),
-            Format::Text => print!("{}", told(&status)),
+            Format::Json => output::print(format_args!("{status:#}\n")),
+            Format::Text => output::print(told(&status)),
         }
-        ExitCode::SUCCESS
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::arguments::{ConfigArguments, Format, FormatArgument};
-use super::{UNREACHABLE, problems};
+use super::{UNREACHABLE, output, problems};
 use crate::app;
 use crate::config::Settings;
 use crate::oauth::{Cause, Token, TokenRequest, TokenSource, Unavailable};
@@ -50,10 +50,7 @@ impl TokenCommand {
             return problems::report(&[Problem::new("", "", text, "")], format);
         };
         match ask(&settings, app::token_request(&settings.credentials, scope)) {
-            Ok(token) => {
-                self.show(&token, scope.audience.as_deref());
-                ExitCode::SUCCESS
-            }
+            Ok(token) => self.show(&token, scope.audience.as_deref()),
             Err(Failed::Setup(text)) => problems::report(&[Problem::new("", "", text, "")], format),
             Err(Failed::Token(unavailable)) => {
                 eprintln!("no token: {}", unavailable.detail);
@@ -65,7 +62,7 @@ impl TokenCommand {
         }
     }
 
-    fn show(&self, token: &Token, audience: Option<&str>) {
+    fn show(&self, token: &Token, audience: Option<&str>) -> ExitCode {
         let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or_default();
         let mut report = json!({
             "scope": self.scope.name(),
@@ -79,21 +76,22 @@ impl TokenCommand {
             report["token"] = Value::from(token.reveal());
         }
         match self.format.format {
-            Format::Json => println!("{report:#}"),
-            Format::Text => {
-                for (key, value) in report.as_object().into_iter().flatten() {
-                    match value {
-                        Value::String(text) => println!("{key:12} {text}"),
-                        Value::Null => println!(
-                            "{key:12} {}",
-                            if key == "claims" { "none: the token is opaque" } else { "none" }
-                        ),
-                        other => println!("{key:12} {other:#}"),
-                    }
-                }
-            }
+            Format::Json => output::print(format_args!("{report:#}\n")),
+            Format::Text => output::print(told(&report)),
         }
     }
+}
+
+/// A line for each fact, the claims as JSON below theirs.
+fn told(report: &Value) -> String {
+    let facts = report.as_object().into_iter().flatten();
+    let line = |(key, value): (&String, &Value)| match value {
+        Value::String(text) => format!("{key:12} {text}\n"),
+        Value::Null if key == "claims" => format!("{key:12} none: the token is opaque\n"),
+        Value::Null => format!("{key:12} none\n"),
+        other => format!("{key:12} {other:#}\n"),
+    };
+    facts.map(line).collect()
 }
 
 enum Failed {
