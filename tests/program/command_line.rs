@@ -113,3 +113,21 @@ fn status_and_healthcheck_say_when_nobody_is_there() {
     let health = program(&["healthcheck", "--admin", "127.0.0.1:1"]).end();
     assert_eq!(health.status, 1, "{}", health.err);
 }
+
+#[test]
+fn a_reader_that_has_left_is_no_failure_and_a_full_disk_is_one() {
+    let camunda = Camunda::start();
+    let proxy = camunda.proxy().start().ready();
+    let admin = proxy.admin.to_string();
+    for line in
+        [&["check"][..], &["config"], &["route", "GET", "/v2/topology"], &["token", "zeebe"], &["status"]]
+    {
+        let setup = || camunda.command(line).arguments(&["--admin", &admin]);
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(setup().end_into(writer), (0, String::new()), "{line:?}");
+        let full = std::fs::File::create("/dev/full").expect("a full disk");
+        let (status, says) = setup().end_into(full);
+        assert!(status == 1 && says.starts_with("the result cannot be written"), "{line:?} {says}");
+    }
+}

@@ -129,6 +129,12 @@ impl Setup {
         Ended { status, out: running.out.text(), err: running.err.text() }
     }
 
+    /// Runs it to its end with another standard output: its status and what it says of it.
+    pub(crate) fn end_into(self, out: impl Into<Stdio>) -> (i32, String) {
+        let ended = self.command().stdout(out).output().expect("the program starts");
+        (ended.status.code().expect("not killed"), String::from_utf8_lossy(&ended.stderr).into_owned())
+    }
+
     /// Starts it and goes on at once.
     pub(crate) fn spawn(self) -> Running {
         let started = Instant::now();
