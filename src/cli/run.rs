@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -32,8 +33,12 @@ impl RunCommand {
             Err(problems) => return problems::report(&problems, Format::Text),
         };
         logging::start(&settings.config.log);
+        let signals = match Signals::new() {
+            Ok(signals) => signals,
+            Err(status) => return status,
+        };
         match start(settings, sources) {
-            Ok(app) => until_stopped(app, || ()),
+            Ok(app) => until_stopped(app, signals, || ()),
             Err(status) => status,
         }
     }
@@ -76,23 +81,16 @@ fn refused(error: &StartError) -> ExitCode {
 }
 
 /// Waits for the end, and for the signals that bring it about. `stopped` runs when the proxy has ended.
-pub(super) fn until_stopped(app: App, stopped: impl FnOnce()) -> ExitCode {
+pub(super) fn until_stopped(app: App, signals: Signals, stopped: impl FnOnce()) -> ExitCode {
+    let Signals { runtime, mut arriving } = signals;
     let shutdown = app.shutdown().clone();
     let timeout = app.settings().config.drain.timeout;
     let (tell, mut ended) = oneshot::channel();
     std::thread::spawn(move || tell.send(app.wait()));
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("signals cannot be waited for: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
     let end = runtime.block_on(async {
-        let mut signals = Signals::new()?;
         tokio::select! {
-            end = &mut ended => return Ok(end.unwrap_or(End::Forced)),
-            name = signals.next() => tracing::info!(
+            end = &mut ended => return end.unwrap_or(End::Forced),
+            name = arriving.next() => tracing::info!(
                 signal = name,
                 grace_seconds = timeout.as_secs(),
                 "draining: no new connections, what is under way goes on; a second signal ends at once"
@@ -100,38 +98,56 @@ pub(super) fn until_stopped(app: App, stopped: impl FnOnce()) -> ExitCode {
         }
         shutdown.advance(Phase::Draining);
         tokio::select! {
-            end = &mut ended => return Ok(end.unwrap_or(End::Forced)),
-            name = signals.next() => tracing::warn!(signal = name, "ending at once"),
+            end = &mut ended => return end.unwrap_or(End::Forced),
+            name = arriving.next() => tracing::warn!(signal = name, "ending at once"),
             () = tokio::time::sleep(timeout) => tracing::warn!("the grace period is over: ending at once"),
         }
         shutdown.advance(Phase::Stopping);
         let _ = tokio::time::timeout(LAST_WAIT, &mut ended).await;
-        Ok::<_, std::io::Error>(End::Forced)
+        End::Forced
     });
     stopped();
     match end {
-        Ok(End::Clean) => {
+        End::Clean => {
             tracing::info!("stopped: every request was answered");
             ExitCode::SUCCESS
         }
-        Ok(End::Forced) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("signals cannot be waited for: {error}");
-            ExitCode::FAILURE
-        }
+        End::Forced => ExitCode::FAILURE,
     }
 }
 
-/// The signals that stop the process. SIGHUP is taken too, or a closed terminal would end it without a drain.
-struct Signals {
+/// The signals that stop the process. Taken before it listens, or the one that comes early would end it without a
+/// drain, and as the first process of a container it would not end at all.
+pub(super) struct Signals {
+    runtime: Runtime,
+    arriving: Arriving,
+}
+
+impl Signals {
+    /// From now on signals are waited for.
+    pub(super) fn new() -> Result<Signals, ExitCode> {
+        let listen = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let arriving = runtime.block_on(async { Arriving::new() })?;
+            Ok::<_, std::io::Error>(Signals { runtime, arriving })
+        };
+        listen().map_err(|error| {
+            eprintln!("signals cannot be waited for: {error}");
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// SIGHUP is taken too, or a closed terminal would end the process without a drain.
+struct Arriving {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
+impl Arriving {
+    fn new() -> std::io::Result<Arriving> {
+        Ok(Arriving {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,

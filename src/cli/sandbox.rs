@@ -29,6 +29,11 @@ pub(super) struct SandboxCommand {
 
 impl SandboxCommand {
     pub(super) fn run(&self) -> ExitCode {
+        // Before there are files to remove.
+        let signals = match run::Signals::new() {
+            Ok(signals) => signals,
+            Err(status) => return status,
+        };
         let config = sandbox::Config { tls: !self.plaintext, ..sandbox::Config::default() };
         let (camunda, files) = match self.start_camunda(config) {
             Ok(started) => started,
@@ -49,7 +54,7 @@ impl SandboxCommand {
         match run::start(settings, sources) {
             Ok(app) => {
                 output::print(welcome(&app, &camunda.addresses, &files));
-                run::until_stopped(app, || files.remove())
+                run::until_stopped(app, signals, || files.remove())
             }
             Err(status) => {
                 files.remove();

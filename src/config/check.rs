@@ -119,12 +119,13 @@ fn lists(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
 fn files(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut check = |key: String, path: &Path, holds: &dyn Fn() -> Result<(), tls::Error>| {
+        let origin = origin(&key);
         let found = std::fs::metadata(path).and_then(|metadata| match metadata.is_dir() {
             true => Err(std::io::ErrorKind::IsADirectory.into()),
-            false => std::fs::File::open(path),
+            false => Ok(metadata),
         });
-        let origin = origin(&key);
-        match found.map(|_| holds()) {
+        // A pipe can be read once, and not by us.
+        match found.map(|metadata| if metadata.is_file() { holds() } else { Ok(()) }) {
             Err(error) => problems.push(file::unreadable(&key, &origin, &error)),
             Ok(Err(error)) => {
                 let remedy = "name a PEM file, which begins with -----BEGIN";
