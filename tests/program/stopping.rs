@@ -25,6 +25,16 @@ fn a_signal_ends_an_idle_proxy_with_0() {
 }
 
 #[test]
+fn a_signal_that_comes_as_soon_as_it_listens_is_not_lost() {
+    let camunda = Camunda::start();
+    for _ in 0..5 {
+        let mut proxy = camunda.proxy().start();
+        proxy.signal(Signal::TERM);
+        assert_eq!(proxy.status(), 0, "{}", proxy.err.text());
+    }
+}
+
+#[test]
 fn no_request_is_lost_when_it_stops_under_load() {
     let camunda = Camunda::start();
     let mut proxy = camunda.proxy().start().ready();
