@@ -246,8 +246,19 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A failed try, and whether the request may go out once more.
+impl From<Body> for Payload {
+    fn from(body: Body) -> Payload {
+        match body {
+            Body::Empty => Payload::Empty,
+            Body::Full(bytes) => Payload::Whole(bytes),
+            Body::Incoming { first, rest } => Payload::Streaming { first, rest },
+        }
+    }
+}
+
+/// A failed try.
 struct Refused {
     error: Error,
-    again: bool,
+    /// The body, when the request may go out once more.
+    again: Option<Payload>,
 }

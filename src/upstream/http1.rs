@@ -5,13 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::answer::AnswerBody;
-use super::{Error, Refused};
+use super::{Error, Payload, Refused};
 use crate::body::Body;
 use crate::io::Io;
 
@@ -75,7 +74,11 @@ impl Idle {
 }
 
 impl Lease {
-    /// Sends one request; `Refused` when it was not written at all or met a connection that had just been closed.
+    /// Sends one request. `repeatable` is a request without a body whose method may be repeated.
+    ///
+    /// # Errors
+    /// With the body, when the request may go out once more: it was not written at all, or it is `repeatable` and met a
+    /// connection that had just been closed.
     pub(super) async fn exchange(
         mut self,
         request: Request<Body>,
@@ -84,17 +87,15 @@ impl Lease {
         match self.sender.try_send_request(request).await {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
-                Ok(Response::from_parts(parts, self.answer(body)))
+                Ok(Response::from_parts(parts, AnswerBody::http1(body, self)))
             }
             Err(mut failed) => {
-                let unsent = failed.take_message().is_some();
+                let unsent = failed.take_message().map(|request| Payload::from(request.into_body()));
                 let error = failed.into_error();
                 // RFC 9110 §9.2.2: without a sign of processing, only what is idempotent is repeated.
-                let closed = self.reused && error.is_incomplete_message() || is_broken(&error);
-                Err(Refused {
-                    again: unsent || (self.reused && closed && repeatable),
-                    error: Error::reset(describe(&error)),
-                })
+                let closed = self.reused && (error.is_incomplete_message() || is_broken(&error));
+                let again = unsent.or_else(|| (closed && repeatable).then_some(Payload::Empty));
+                Err(Refused { again, error: Error::reset(describe(&error)) })
             }
         }
     }
@@ -104,10 +105,6 @@ impl Lease {
         if !self.sender.is_closed() {
             self.idle.stack.borrow_mut().push((Instant::now(), self.sender));
         }
-    }
-
-    fn answer(self, body: Incoming) -> AnswerBody {
-        AnswerBody::http1(body, self)
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -92,9 +92,22 @@ impl Conn {
 
     /// A stream's place, if there is one.
     pub(super) fn lease(self: &Rc<Conn>) -> Option<Lease> {
-        self.limit.set(self.sender.borrow().current_max_send_streams().min(MAX_STREAMS));
-        if self.retired.get() || self.in_flight.get() >= self.limit.get() {
+        if self.retired.get() {
             return None;
+        }
+        let mut sender = self.sender.borrow_mut();
+        self.limit.set(sender.current_max_send_streams().min(MAX_STREAMS));
+        if self.in_flight.get() >= self.limit.get() {
+            return None;
+        }
+        // Nobody waits here: a connection that still has to open an earlier stream counts as full.
+        match sender.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => {
+                self.retired.set(true);
+                return None;
+            }
+            Poll::Pending => return None,
         }
         self.in_flight.set(self.in_flight.get() + 1);
         self.used.set(Instant::now());
@@ -186,19 +199,23 @@ impl Drop for Lease {
 }
 
 impl Lease {
-    /// Sends one request; `Refused` when the peer provably did not process it.
+    /// Sends one request.
+    ///
+    /// # Errors
+    /// With the body, when the peer provably did not process the request and all of the body is still here.
     pub(super) async fn exchange(
         self,
         head: Request<()>,
         payload: Payload,
     ) -> Result<Response<AnswerBody>, Refused> {
         let end = matches!(payload, Payload::Empty);
+        let again = payload.again();
         let sent = self.conn.sender.borrow_mut().send_request(head, end);
         let (response, mut sending) = match sent {
             Ok(sent) => sent,
             Err(error) => {
                 self.conn.retire();
-                return Err(Refused { again: true, error: Error::from_h2(&error) });
+                return Err(Refused { again: Some(payload), error: Error::from_h2(&error) });
             }
         };
         let lease = Rc::new(self);
@@ -211,7 +228,7 @@ impl Lease {
             }
             Payload::Streaming { first, rest } => Some(Pump::new(sending, first, rest, Rc::clone(&lease))),
         };
-        Calling { response: Some(response), pump, lease }.answer().await
+        Calling { response: Some(response), pump, lease }.answer(again).await
     }
 }
 
@@ -223,7 +240,7 @@ struct Calling {
 }
 
 impl Calling {
-    async fn answer(mut self) -> Result<Response<AnswerBody>, Refused> {
+    async fn answer(mut self, again: Option<Payload>) -> Result<Response<AnswerBody>, Refused> {
         let result = poll_fn(|cx| self.poll(cx)).await;
         self.response = None;
         match result {
@@ -241,7 +258,8 @@ impl Calling {
                 if error.is_go_away() {
                     self.lease.conn.retire();
                 }
-                Err(Refused { again: is_unprocessed(&error), error: Error::from_h2(&error) })
+                let again = again.filter(|_| is_unprocessed(&error));
+                Err(Refused { again, error: Error::from_h2(&error) })
             }
         }
     }

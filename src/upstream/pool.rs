@@ -91,14 +91,10 @@ impl Pool {
     ) -> Result<Response<AnswerBody>, Error> {
         let mut tries = 1;
         loop {
-            let again = payload.again();
-            let refused = match self.try_send(method, held, payload, &head).await {
+            match self.try_send(method, held, payload, &head).await {
                 Ok(answer) => return Ok(answer),
-                Err(refused) => refused,
-            };
-            match again {
-                Some(again) if refused.again && tries < TRIES => payload = again,
-                _ => return Err(refused.error),
+                Err(Refused { again: Some(again), .. }) if tries < TRIES => payload = again,
+                Err(refused) => return Err(refused.error),
             }
             tries += 1;
         }
@@ -254,7 +250,9 @@ impl Set {
     fn pick(&self) -> Option<http2::Lease> {
         let mut connections = self.connections.borrow_mut();
         connections.retain(|connection| !connection.is_retired());
-        connections.iter().min_by_key(|connection| connection.in_flight())?.lease()
+        let least = connections.iter().min_by_key(|connection| connection.in_flight())?;
+        // One that has just been told to go away has no place, and others may.
+        least.lease().or_else(|| connections.iter().find_map(Conn::lease))
     }
 
     fn is_crowded(&self) -> bool {
@@ -289,7 +287,7 @@ fn failed(error: connect::Error) -> Error {
 
 /// The connection failed before the request was written. Not tried again here: the next request dials anew.
 fn never_sent(error: Error) -> Refused {
-    Refused { error, again: false }
+    Refused { error, again: None }
 }
 
 /// RFC 9110 §9.2.2.
