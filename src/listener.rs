@@ -15,12 +15,13 @@ mod accept;
 mod bind;
 mod connection;
 mod detect;
+mod handover;
 mod watch;
 mod worker;
 
-pub use accept::{Acceptor, Listening, accept};
+pub use accept::{Listening, accept};
 pub use bind::{BindError, Bound};
-pub use connection::Entrance;
+pub use handover::{Acceptor, Entrance};
 pub use worker::{Handle, Worker};
 
 /// One listener: an address, and whether it is pinned to a scope or speaks TLS.

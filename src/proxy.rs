@@ -3,36 +3,32 @@
 //! [`Proxy::serve`] always answers; `forward` asks and uses `?`.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::header::{CONNECTION, EXPECT};
+use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::access::Access;
-use crate::body::poll_caller;
 use crate::metrics::Shard;
 use crate::oauth::Token;
 use crate::reason::Reason;
 use crate::route::{self, Leg};
 use crate::scope::Scope;
-use crate::upstream::{self, AnswerBody, Payload, Pool};
+use crate::upstream::{self, AnswerBody, Pool};
 
 mod destination;
 mod error;
 mod exchange;
 mod location;
 mod reply;
+mod request_body;
 mod rewrite;
 mod tunnel;
 
@@ -91,13 +87,6 @@ struct Pools {
     pools: Vec<Pool>,
 }
 
-/// The longest body that is taken as a whole before it is sent, so that it can be sent again.
-const WHOLE: usize = 64 * 1024;
-/// An answer that comes before its request was read: so much of the request is read, for so long, before hyper
-/// closes the connection, or the closing could destroy the answer on its way.
-const DRAINED: usize = 256 * 1024;
-const DRAIN_WAIT: Duration = Duration::from_secs(1);
-
 impl Proxy {
     /// A worker's proxy. The destinations may be swapped at any time.
     pub fn new(destinations: Arc<ArcSwap<Destinations>>, settings: Settings, shard: Arc<Shard>) -> Proxy {
@@ -150,7 +139,7 @@ impl Proxy {
                 let reply = reply::reply(&error, dialect);
                 exchange.failed(&error, reply.status());
                 if version != Version::HTTP_2 {
-                    discard(body).await;
+                    request_body::discard(body).await;
                 }
                 reply.map(|body| Tracked::own(body, exchange))
             }
@@ -202,7 +191,7 @@ impl Proxy {
             let answer = pool.send_upgrade(request).await?;
             return Ok(upgraded(answer, parts, exchange, origin, route.prefix));
         }
-        let payload = payload(parts, body).await?;
+        let payload = request_body::payload(parts, body).await?;
         let limit =
             deadline.or_else(|| (!grpc).then(|| exchange.started + self.settings.upstream.response_timeout));
         let send = pool.send(&parts.method, route.held, payload, head);
@@ -319,40 +308,4 @@ fn grpc_timeout(parts: &Parts) -> Option<Duration> {
         "n" => Some(Duration::from_nanos(n)),
         _ => None,
     }
-}
-
-/// Looks whether the whole body is here already, as a unary call's is: then it goes out in one piece and can be
-/// sent again. Never waits for it.
-async fn payload(parts: &Parts, slot: &mut Option<Incoming>) -> Result<Payload, Error> {
-    let Some(mut body) = slot.take().filter(|body| !body.is_end_stream()) else { return Ok(Payload::Empty) };
-    // Reading makes hyper answer `100 Continue`; over HTTP/1.1 nothing is here yet anyhow.
-    if parts.version != Version::HTTP_2 || parts.headers.contains_key(EXPECT) {
-        return Ok(Payload::Streaming { first: None, rest: body });
-    }
-    let frame = poll_fn(|cx| Poll::Ready(poll_caller(&mut body, cx))).await;
-    Ok(match frame {
-        Poll::Pending => Payload::Streaming { first: None, rest: body },
-        Poll::Ready(None) => Payload::Empty,
-        Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-            Ok(chunk) if body.is_end_stream() && chunk.len() <= WHOLE => Payload::Whole(chunk),
-            Ok(chunk) => Payload::Streaming { first: Some(chunk), rest: body },
-            Err(_trailers_alone) => Payload::Empty,
-        },
-        Poll::Ready(Some(Err(_))) => return Err(Error::new(Reason::Malformed, "the request body broke off")),
-    })
-}
-
-/// Reads what a caller still sends, within bounds.
-async fn discard(body: Option<Incoming>) {
-    let Some(mut body) = body.filter(|body| !body.is_end_stream()) else { return };
-    let read = async {
-        let mut left = DRAINED;
-        while let Some(Ok(frame)) = poll_fn(|cx| poll_caller(&mut body, cx)).await {
-            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-    };
-    let _ = tokio::time::timeout(DRAIN_WAIT, read).await;
 }

@@ -24,6 +24,7 @@ mod http1;
 mod http2;
 mod pool;
 mod pump;
+mod stream;
 
 pub use answer::AnswerBody;
 pub use pool::Pool;

@@ -4,69 +4,20 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
 
 use super::bind::{Bound, Socket};
-use super::connection::Entrance;
+use super::handover::{Acceptor, Entrance, Peer, hand_over};
 use crate::io::Io;
 use crate::shutdown::{Phase, Shutdown};
 
 /// After an error that is the system's and not one connection's, such as EMFILE: who is connected goes on, and the
 /// rest wait in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Where a worker takes its connections from.
-#[derive(Clone)]
-pub struct Acceptor {
-    pub(super) hand: UnboundedSender<Accepted>,
-    pub(super) load: Arc<AtomicUsize>,
-}
-
-/// A connection on its way to a worker.
-pub(super) struct Accepted {
-    pub(super) socket: Peer,
-    pub(super) entrance: Arc<Entrance>,
-    pub(super) place: Place,
-}
-
-#[derive(Debug)]
-pub(super) enum Peer {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
-}
-
-impl Peer {
-    /// The connection in the current runtime, with our end's address.
-    pub(super) fn open(self) -> io::Result<(Io, Option<SocketAddr>)> {
-        match self {
-            Peer::Tcp(socket) => {
-                // Small messages must not wait for each other's acknowledgements.
-                socket.set_nodelay(true)?;
-                let local = socket.local_addr().ok();
-                Ok((Io::Tcp(TcpStream::from_std(socket)?), local))
-            }
-            Peer::Unix(socket) => Ok((Io::Unix(UnixStream::from_std(socket)?), None)),
-        }
-    }
-}
-
-/// A connection's place in the limits; free again when dropped.
-pub(super) struct Place {
-    load: Arc<AtomicUsize>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.load.fetch_sub(1, Relaxed);
-    }
-}
 
 /// A bound socket in a runtime.
 pub struct Listening(Socketed);
@@ -146,14 +97,6 @@ pub async fn accept(
             }
         }
     }
-}
-
-fn hand_over(socket: Peer, entrance: &Arc<Entrance>, workers: &[Acceptor], permit: OwnedSemaphorePermit) {
-    let Some(worker) = workers.iter().min_by_key(|worker| worker.load.load(Relaxed)) else { return };
-    worker.load.fetch_add(1, Relaxed);
-    let place = Place { load: Arc::clone(&worker.load), _permit: permit };
-    // A worker that is gone takes nothing; the connection is closed with the message.
-    let _ = worker.hand.send(Accepted { socket, entrance: Arc::clone(entrance), place });
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

@@ -12,15 +12,14 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 
-use super::accept::Peer;
+use super::Limits;
 use super::detect::{Protocol, detect};
-use super::watch::{Heard, Order, Watched};
-use super::worker::Worker;
+use super::handover::{Entrance, Peer};
+use super::watch::{Heard, Order, Watch, Watched};
 use crate::io::{Io, Replayed};
-use crate::proxy::{Connection, Door, OpenExchanges};
+use crate::proxy::{Connection, OpenExchanges, Proxy};
 use crate::tls::ALPN_HTTP2;
 
 /// Buffers of an HTTP/1.1 connection grow to this; more would only serve slow readers.
@@ -36,16 +35,15 @@ const CONNECTION_WINDOW: u32 = 64 << 20;
 const CANCELLED_BEFORE_ACCEPTED: usize = 256;
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What connections of one listener have in common.
-pub struct Entrance {
-    /// The listener, for the requests.
-    pub door: Arc<Door>,
-    /// TLS, if the listener speaks it.
-    pub tls: Option<Arc<ServerConfig>>,
+/// What a worker's connections have in common.
+pub(super) struct Shared {
+    pub(super) proxy: Rc<Proxy>,
+    pub(super) watch: Watch,
+    pub(super) limits: Limits,
 }
 
 /// Serves a connection until it ends, whoever ends it.
-pub(super) async fn serve(worker: Rc<Worker>, entrance: Arc<Entrance>, peer: Peer) {
+pub(super) async fn serve(worker: &Shared, entrance: Arc<Entrance>, peer: Peer) {
     let opening = tokio::time::timeout(worker.limits.head_timeout, open(&entrance, peer)).await;
     let (io, protocol, local) = match opening {
         Ok(Ok(opened)) => opened,
@@ -56,8 +54,8 @@ pub(super) async fn serve(worker: Rc<Worker>, entrance: Arc<Entrance>, peer: Pee
     let connection = Rc::new(Connection { door, local, open: OpenExchanges::default() });
     let watched = worker.watch.add(Rc::clone(&connection), protocol == Protocol::Http2);
     match protocol {
-        Protocol::Http1 => serve_http1(&worker, &connection, &watched, io).await,
-        Protocol::Http2 => serve_http2(&worker, &connection, &watched, io).await,
+        Protocol::Http1 => serve_http1(worker, &connection, &watched, io).await,
+        Protocol::Http2 => serve_http2(worker, &connection, &watched, io).await,
         Protocol::Tls => tracing::info!(
             target: "listener",
             listener = connection.door.name,
@@ -88,12 +86,7 @@ async fn open(entrance: &Entrance, peer: Peer) -> io::Result<Opened> {
     Ok((Replayed::new(bytes, io), protocol, local))
 }
 
-async fn serve_http1(
-    worker: &Rc<Worker>,
-    connection: &Rc<Connection>,
-    watched: &Rc<Watched>,
-    io: Replayed<Io>,
-) {
+async fn serve_http1(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<Watched>, io: Replayed<Io>) {
     let service = service_fn(|request| {
         // Boxed: hyper moves this future some times before it first runs, and a pointer moves faster.
         let answer = Box::pin(Rc::clone(&worker.proxy).serve(Rc::clone(connection), request));
@@ -117,12 +110,7 @@ async fn serve_http1(
     .await;
 }
 
-async fn serve_http2(
-    worker: &Rc<Worker>,
-    connection: &Rc<Connection>,
-    watched: &Rc<Watched>,
-    io: Replayed<Io>,
-) {
+async fn serve_http2(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<Watched>, io: Replayed<Io>) {
     let service = service_fn(|request| {
         // Boxed: hyper moves this future some times before it first runs, and a pointer moves faster.
         let answer = Box::pin(Rc::clone(&worker.proxy).serve(Rc::clone(connection), request));

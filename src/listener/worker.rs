@@ -15,8 +15,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::MissedTickBehavior;
 
 use super::Limits;
-use super::accept::{Accepted, Acceptor};
-use super::connection;
+use super::connection::{self, Shared};
+use super::handover::{Accepted, Acceptor};
 use super::watch::{Order, Watch};
 use crate::log;
 use crate::metrics::Shard;
@@ -29,9 +29,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// A worker's state, on its own thread.
 pub struct Worker {
-    pub(super) proxy: Rc<Proxy>,
-    pub(super) watch: Watch,
-    pub(super) limits: Limits,
+    shared: Shared,
     shard: Arc<Shard>,
     connections: Cell<usize>,
     empty: Notify,
@@ -75,9 +73,7 @@ impl Worker {
             runtime.block_on(async move {
                 let proxy = Rc::new(Proxy::new(destinations, settings, Arc::clone(&shard)));
                 let worker = Worker {
-                    proxy,
-                    watch: Watch::default(),
-                    limits,
+                    shared: Shared { proxy, watch: Watch::default(), limits },
                     shard,
                     connections: Cell::new(0),
                     empty: Notify::new(),
@@ -103,8 +99,8 @@ impl Worker {
                 },
                 _ = ticks.tick() => {
                     self.shard.beat();
-                    self.watch.look(&self.limits);
-                    self.proxy.sweep();
+                    self.shared.watch.look(&self.shared.limits);
+                    self.shared.proxy.sweep();
                 }
             }
         }
@@ -119,16 +115,16 @@ impl Worker {
         let Accepted { socket, entrance, place } = accepted;
         let open = Open::new(Rc::clone(self));
         tokio::task::spawn_local(async move {
-            connection::serve(Rc::clone(&open.0), entrance, socket).await;
+            connection::serve(&open.0.shared, entrance, socket).await;
             drop((open, place));
         });
     }
 
     /// Takes the connections that were accepted before the listeners closed, and lets all of them finish.
     async fn drain(self: &Rc<Worker>, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
-        self.proxy.drain();
+        self.shared.proxy.drain();
         // GOAWAY loses nothing: a request that crosses it is not processed, and its client knows.
-        self.watch.order(Order::Finish, true);
+        self.shared.watch.order(Order::Finish, true);
         let linger = tokio::time::sleep(LINGER);
         let mut linger = std::pin::pin!(linger);
         let (mut accepting, mut lingering) = (true, true);
@@ -140,10 +136,10 @@ impl Worker {
                 },
                 () = &mut linger, if lingering => {
                     lingering = false;
-                    self.watch.order(Order::Finish, false);
+                    self.shared.watch.order(Order::Finish, false);
                 }
                 () = self.empty.notified() => {}
-                () = tokio::time::sleep(LINGER), if !lingering => self.watch.order(Order::Finish, false),
+                () = tokio::time::sleep(LINGER), if !lingering => self.shared.watch.order(Order::Finish, false),
             }
         }
     }

@@ -4,11 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::{HeaderMap, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::{Body as _, Incoming};
 
 use super::http1;
-use super::http2;
+use super::stream::Receiving;
 use crate::body::Error;
 
 /// An answer's frames as they arrive.
@@ -22,19 +23,20 @@ enum Kind {
         lease: Option<http1::Lease>,
     },
     Http2 {
-        stream: http2::Receiving,
+        stream: Receiving,
         left: Option<u64>,
         trailers: bool,
     },
 }
 
 impl AnswerBody {
-    pub(super) fn http1(incoming: Incoming, lease: http1::Lease) -> AnswerBody {
-        AnswerBody(Kind::Http1 { incoming, ended: false, lease: Some(lease) })
+    pub(super) fn http1(answer: Response<(Incoming, http1::Lease)>) -> Response<AnswerBody> {
+        answer.map(|(incoming, lease)| AnswerBody(Kind::Http1 { incoming, ended: false, lease: Some(lease) }))
     }
 
-    pub(super) fn http2(stream: http2::Receiving, content_length: Option<u64>) -> AnswerBody {
-        AnswerBody(Kind::Http2 { stream, left: content_length, trailers: false })
+    pub(super) fn http2(answer: Response<Receiving>) -> Response<AnswerBody> {
+        let left = content_length(answer.headers());
+        answer.map(|stream| AnswerBody(Kind::Http2 { stream, left, trailers: false }))
     }
 }
 
@@ -94,4 +96,8 @@ impl Drop for AnswerBody {
             lease.give_back();
         }
     }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::answer::AnswerBody;
 use super::{Error, Payload, Refused};
 use crate::body::Body;
 use crate::io::Io;
@@ -83,12 +83,9 @@ impl Lease {
         mut self,
         request: Request<Body>,
         repeatable: bool,
-    ) -> Result<Response<AnswerBody>, Refused> {
+    ) -> Result<Response<(Incoming, Lease)>, Refused> {
         match self.sender.try_send_request(request).await {
-            Ok(response) => {
-                let (parts, body) = response.into_parts();
-                Ok(Response::from_parts(parts, AnswerBody::http1(body, self)))
-            }
+            Ok(response) => Ok(response.map(|body| (body, self))),
             Err(mut failed) => {
                 let unsent = failed.take_message().map(|request| Payload::from(request.into_body()));
                 let error = failed.into_error();

@@ -1,23 +1,18 @@
 //! HTTP/2 upstream connections: a set that grows before the peer's stream limit is reached.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Connection, ResponseFuture, SendRequest};
-use h2::{Ping, PingPong, RecvStream};
-use http::{HeaderMap, Request, Response};
+use h2::{Ping, PingPong, SendStream};
+use http::Request;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::Error;
-use super::answer::AnswerBody;
-use super::pump::Pump;
-use super::{Payload, Refused};
 use crate::io::Io;
 
 /// What one answer may have under way towards a caller that does not read.
@@ -199,153 +194,26 @@ impl Drop for Lease {
 }
 
 impl Lease {
-    /// Sends one request.
-    ///
-    /// # Errors
-    /// With the body, when the peer provably did not process the request and all of the body is still here.
-    pub(super) async fn exchange(
-        self,
+    /// Opens the stream. Without a place on its connection after all, that connection takes no more streams.
+    pub(super) fn open(
+        &self,
         head: Request<()>,
-        payload: Payload,
-    ) -> Result<Response<AnswerBody>, Refused> {
-        let end = matches!(payload, Payload::Empty);
-        let again = payload.again();
-        let sent = self.conn.sender.borrow_mut().send_request(head, end);
-        let (response, mut sending) = match sent {
-            Ok(sent) => sent,
-            Err(error) => {
-                self.conn.retire();
-                return Err(Refused { again: Some(payload), error: Error::from_h2(&error) });
-            }
-        };
-        let lease = Rc::new(self);
-        let pump = match payload {
-            Payload::Empty => None,
-            Payload::Whole(bytes) => {
-                // Within the windows by far; a failure shows in the response.
-                let _ = sending.send_data(bytes, true);
-                None
-            }
-            Payload::Streaming { first, rest } => Some(Pump::new(sending, first, rest, Rc::clone(&lease))),
-        };
-        Calling { response: Some(response), pump, lease }.answer(again).await
-    }
-}
-
-/// A request whose answer has not begun. Dropping it cancels the stream.
-struct Calling {
-    response: Option<ResponseFuture>,
-    pump: Option<Pump>,
-    lease: Rc<Lease>,
-}
-
-impl Calling {
-    async fn answer(mut self, again: Option<Payload>) -> Result<Response<AnswerBody>, Refused> {
-        let result = poll_fn(|cx| self.poll(cx)).await;
-        self.response = None;
-        match result {
-            Ok(response) => {
-                // The request may go on while the answer comes: bidirectional streams do.
-                if let Some(pump) = self.pump.take() {
-                    tokio::task::spawn_local(pump);
-                }
-                let (parts, stream) = response.into_parts();
-                let length = content_length(&parts.headers);
-                let receiving = Receiving { stream: Some(stream), lease: Rc::clone(&self.lease) };
-                Ok(Response::from_parts(parts, AnswerBody::http2(receiving, length)))
-            }
-            Err(error) => {
-                if error.is_go_away() {
-                    self.lease.conn.retire();
-                }
-                let again = again.filter(|_| is_unprocessed(&error));
-                Err(Refused { again, error: Error::from_h2(&error) })
-            }
+        end: bool,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
+        let opened = self.conn.sender.borrow_mut().send_request(head, end);
+        if opened.is_err() {
+            self.conn.retire();
         }
+        opened
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, h2::Error>> {
-        if self.pump.as_mut().is_some_and(|pump| Pin::new(pump).poll(cx).is_ready()) {
-            self.pump = None;
-        }
-        match &mut self.response {
-            Some(response) => Pin::new(response).poll(cx),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl Drop for Calling {
-    fn drop(&mut self) {
-        if let Some(response) = self.response.take() {
-            cancel(&self.lease, (response, self.pump.take()));
-        }
-    }
-}
-
-/// The receiving half of a stream, with its place. Dropping it before its end cancels the stream.
-pub(super) struct Receiving {
-    /// `None` once the last frame has been read: nothing is left to cancel.
-    stream: Option<RecvStream>,
-    lease: Rc<Lease>,
-}
-
-impl Receiving {
-    pub(super) fn is_end_stream(&self) -> bool {
-        self.stream.as_ref().is_none_or(RecvStream::is_end_stream)
+    /// The connection was told to go away: it takes no more streams.
+    pub(super) fn retire_connection(&self) {
+        self.conn.retire();
     }
 
-    /// The next data, `None` at their end. The window reopens as fast as the caller reads: this is the back-pressure.
-    pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
-        let data = ready!(stream.poll_data(cx));
-        match &data {
-            Some(Ok(data)) => {
-                let _ = stream.flow_control().release_capacity(data.len());
-            }
-            Some(Err(_)) => self.stream = None,
-            None => {}
-        }
-        Poll::Ready(data)
+    /// When this stream may be cancelled; `None` at once.
+    pub(super) fn reset_at(&self) -> Option<Instant> {
+        self.conn.reset_at()
     }
-
-    /// The trailers, after the data.
-    pub(super) fn poll_trailers(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<HeaderMap, h2::Error>>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
-        let trailers = ready!(stream.poll_trailers(cx));
-        self.stream = None;
-        Poll::Ready(trailers.transpose())
-    }
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        if let Some(stream) = self.stream.take().filter(|stream| !stream.is_end_stream()) {
-            cancel(&self.lease, stream);
-        }
-    }
-}
-
-/// Drops a stream's handle, which resets it with CANCEL: at once, or after its turn when many are cancelled.
-fn cancel(lease: &Rc<Lease>, handle: impl Sized + 'static) {
-    let Some(due) = lease.conn.reset_at() else { return };
-    let lease = Rc::clone(lease);
-    tokio::task::spawn_local(async move {
-        tokio::time::sleep_until(due).await;
-        drop((handle, lease));
-    });
-}
-
-/// Whether the peer says that it did not look at the request (RFC 9113 §8.7).
-fn is_unprocessed(error: &h2::Error) -> bool {
-    // h2 puts a GOAWAY's error on streams above its last stream id alone.
-    error.is_remote()
-        && (error.is_go_away() || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

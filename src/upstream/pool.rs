@@ -12,6 +12,7 @@ use super::answer::AnswerBody;
 use super::connect::{self, connect};
 use super::http1::{self, Idle};
 use super::http2::{self, Conn};
+use super::stream;
 use super::{Config, Error, Origin, Payload, Refused, Wire};
 
 /// An HTTP/2 connection that nobody has used for this long is closed.
@@ -107,7 +108,7 @@ impl Pool {
     pub async fn send_upgrade(&self, head: Request<()>) -> Result<Response<AnswerBody>, Error> {
         let lease = Box::pin(self.connect_http1()).await?;
         let request = head.map(|()| crate::body::Body::Empty);
-        lease.exchange(request, false).await.map_err(|refused| refused.error)
+        lease.exchange(request, false).await.map(AnswerBody::http1).map_err(|refused| refused.error)
     }
 
     /// Closes what has been idle or open for too long.
@@ -132,13 +133,13 @@ impl Pool {
         if self.speaks_http2().unwrap_or(true) {
             let set = if held { &self.held } else { &self.calls };
             if let Some(lease) = self.stream(set).await.map_err(never_sent)? {
-                return lease.exchange(head(Version::HTTP_2), payload).await;
+                return stream::exchange(lease, head(Version::HTTP_2), payload).await.map(AnswerBody::http2);
             }
         }
         let lease = self.connection().await.map_err(never_sent)?;
         let repeatable = matches!(payload, Payload::Empty) && is_idempotent(method);
         let request = head(Version::HTTP_11).map(|()| payload.into_body());
-        lease.exchange(request, repeatable).await
+        lease.exchange(request, repeatable).await.map(AnswerBody::http1)
     }
 
     fn speaks_http2(&self) -> Option<bool> {
