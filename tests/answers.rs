@@ -131,7 +131,11 @@ async fn what_must_not_pass_is_refused_before_it_reaches_anybody() {
     let origin = [("origin", "https://evil.example")];
     type Fields<'a> = &'a [(&'a str, &'a str)];
     type Case<'a> = (&'a str, &'a str, Fields<'a>, u16, Option<i32>, &'a str);
-    let cases: [Case<'_>; 15] = [
+    let cases: [Case<'_>; 18] = [
+        // What the admin address serves is nothing here.
+        ("GET", "/livez", &[], 404, None, "no_route"),
+        ("GET", "/metrics", &[], 404, None, "no_route"),
+        ("GET", "/status", &[], 404, None, "no_route"),
         ("GET", "/nope", &[], 404, None, "no_route"),
         ("GET", "/v1/variables/7", &[], 404, None, "no_route"),
         ("GET", "/secrets", &[], 404, None, "no_route"),

@@ -137,10 +137,6 @@ async fn a_proxy_in_tls_on_both_sides_verifies_its_upstream_and_speaks_http2_to_
         assert_eq!(seen.version, http::Version::HTTP_2);
         assert_eq!(seen.server_name.as_deref(), Some("localhost"));
     }
-    // An upstream whose certificate nobody vouches for gets nothing.
-    let own = world.folder.path().join("ca.pem");
-    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
-    std::fs::write(own, other.cert.pem()).expect("a file");
 }
 
 #[tokio::test]
@@ -331,4 +327,16 @@ async fn over_http2_the_same_is_refused() {
         }
     }
     assert_eq!(world.camunda.cluster().counts().requests, 0);
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order_and_http_1_0_is_spoken() {
+    let world = setup().start().await.ready().await;
+    let two = "GET /v2/topology HTTP/1.1\r\nhost: localhost\r\n\r\nGET /nope HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let answers = raw(world.proxy, two).await;
+    let (first, second) = (answers.find("HTTP/1.1 200"), answers.find("HTTP/1.1 404"));
+    assert!(first == Some(0) && second > first, "{answers}");
+    let old = raw(world.proxy, "GET /v2/topology HTTP/1.0\r\nhost: localhost\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.") && old[8..].starts_with(" 200"), "{old}");
+    assert!(!old.to_ascii_lowercase().contains("transfer-encoding"), "{old}");
 }

@@ -2,6 +2,7 @@
 
 mod common;
 
+mod admin;
 mod answers;
 mod cancellation;
 mod doors;

@@ -1,8 +1,6 @@
 //! Callers: an HTTP/1.1 or HTTP/2 connection to anybody, and what came back over it.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
@@ -38,7 +36,6 @@ impl Clone for Kind {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) trailers: Option<HeaderMap>,
@@ -49,7 +46,7 @@ pub(crate) struct Answer {
 /// Nothing whole came back.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    Http1(hyper::Error),
+    Http1(#[expect(dead_code, reason = "shown when a test fails")] hyper::Error),
     Http2(h2::Error),
 }
 
@@ -158,7 +155,6 @@ impl Caller {
                     let trailers = collected.trailers().cloned();
                     Ok(Answer {
                         status: parts.status,
-                        version: parts.version,
                         headers: parts.headers,
                         body: collected.to_bytes(),
                         trailers,
@@ -243,14 +239,7 @@ pub(crate) async fn read(response: Response<h2::RecvStream>) -> Result<Answer, h
     }
     let trailers = stream.trailers().await?;
     let body = body.freeze();
-    Ok(Answer {
-        status: parts.status,
-        version: parts.version,
-        headers: parts.headers,
-        body,
-        trailers,
-        head_alone,
-    })
+    Ok(Answer { status: parts.status, headers: parts.headers, body, trailers, head_alone })
 }
 
 fn head(method: Method, path: &str, fields: &[(&str, &str)], host: &str) -> Request<()> {
@@ -279,22 +268,4 @@ pub(crate) async fn raw(at: SocketAddr, text: impl AsRef<[u8]>) -> String {
     };
     let what = String::from_utf8_lossy(&text.as_ref()[..text.as_ref().len().min(200)]).into_owned();
     String::from_utf8_lossy(&in_time(&format!("closed after {what:?}"), answer).await).into_owned()
-}
-
-/// Counts what is read of a body without keeping it.
-pub(crate) struct Counted<B> {
-    pub(crate) body: B,
-    pub(crate) read: u64,
-}
-
-impl<B: http_body::Body<Data = Bytes> + Unpin> Counted<B> {
-    /// The next piece's length.
-    pub(crate) async fn next(&mut self) -> Option<usize> {
-        let frame = std::future::poll_fn(|cx: &mut Context<'_>| -> Poll<_> {
-            Pin::new(&mut self.body).poll_frame(cx)
-        });
-        let length = frame.await?.ok()?.data_ref().map_or(0, Bytes::len);
-        self.read += length as u64;
-        Some(length)
-    }
 }

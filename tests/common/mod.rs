@@ -1,7 +1,5 @@
 //! The vocabulary: a world is a Camunda with the proxy in front of it; callers speak to it.
 
-#![allow(dead_code, reason = "the vocabulary grows ahead of the tests that speak it")]
-
 pub(crate) mod caller;
 pub(crate) mod frames;
 pub(crate) mod peer;
@@ -118,7 +116,13 @@ impl Setup {
         let sources = Sources { files, default_file: None, environment: self.environment, flags };
         let settings = Settings::load(&sources).unwrap_or_else(|problems| panic!("{problems:?}"));
         let app = App::start(settings, sources).expect("a proxy");
-        World { proxy: tcp(&app.listeners()[0]), admin: tcp(app.admin()), app: Some(app), camunda, folder }
+        World {
+            proxy: tcp(&app.listeners()[0]),
+            admin: tcp(app.admin()),
+            app: Some(app),
+            camunda,
+            _folder: folder,
+        }
     }
 }
 
@@ -129,7 +133,7 @@ pub(crate) struct World {
     pub(crate) admin: SocketAddr,
     /// Taken by who waits for its end.
     pub(crate) app: Option<App>,
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Drop for World {
