@@ -138,3 +138,39 @@ impl fmt::Display for BindError {
 }
 
 impl std::error::Error for BindError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(address: &str, kind: io::ErrorKind) -> String {
+        BindError { address: address.parse().unwrap(), cause: kind.into() }.to_string()
+    }
+
+    #[test]
+    fn an_occupied_default_port_is_likely_a_local_camundas() {
+        for (address, is_camundas) in [
+            ("127.0.0.1:26500", true),
+            ("127.0.0.1:8080", true),
+            ("[::1]:9600", true),
+            ("127.0.0.1:8081", false),
+            ("unix:/run/proxy.sock", false),
+        ] {
+            let told = told(address, io::ErrorKind::AddrInUse);
+            assert_eq!(told.contains("a Camunda on this machine"), is_camundas, "{told}");
+            assert!(told.starts_with(&format!("cannot listen on {address}: ")), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_refuses_says_what_to_do() {
+        for (address, kind, says) in [
+            ("127.0.0.1:80", io::ErrorKind::PermissionDenied, "choose a port above 1023"),
+            ("192.0.2.1:8080", io::ErrorKind::AddrNotAvailable, "does not have that address"),
+            ("unix:/no/such/folder/s", io::ErrorKind::NotFound, "create it"),
+        ] {
+            let told = told(address, kind);
+            assert!(told.contains(says), "{told}");
+        }
+    }
+}
