@@ -89,14 +89,21 @@ impl State {
         if stuck == 0 { Ok(()) } else { Err(format!("{stuck} worker threads are stuck")) }
     }
 
-    /// Whether requests can be served: never when no token is there, whatever the reason.
+    /// Whether requests can be served: never when no token is there to be had, whatever the reason.
     pub(super) fn readiness(&self) -> Result<(), String> {
         if self.shutdown.phase() != Phase::Running {
             return Err("draining".to_owned());
         }
         let scopes = self.scopes.load();
-        let served = scopes.values().any(|scope| scope.tokens.peek(|_| ()).is_some());
-        if served { Ok(()) } else { Err(format!("no scope has a token: {}", summary(&scopes))) }
+        // An idle scope's token is asked for when the next request comes. Looking at the state, and not for a token,
+        // keeps a probe from counting as such a request.
+        let served = |scope: &ScopeState| {
+            matches!(scope.tokens.status().state, TokenState::Valid | TokenState::Renewing | TokenState::Idle)
+        };
+        match scopes.values().any(served) {
+            true => Ok(()),
+            false => Err(format!("no scope has a token: {}", summary(&scopes))),
+        }
     }
 
     /// Whether every scope has a token or a reason why not.

@@ -114,6 +114,15 @@ impl Watch {
         });
     }
 
+    /// Cuts the connections that have nothing under way: their callers had their time to notice a drain.
+    pub(super) fn cut_idle(&self) {
+        self.each(|watched| {
+            if watched.connection.open.count() == 0 {
+                watched.give(Order::Cut);
+            }
+        });
+    }
+
     fn each(&self, mut look: impl FnMut(&Watched)) {
         self.connections.borrow_mut().retain(|weak| match weak.upgrade() {
             Some(watched) => {

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Limits;
 use super::connection::{self, Shared};
@@ -26,6 +26,10 @@ use crate::shutdown::{Phase, Shutdown};
 /// How long idle HTTP/1.1 connections may still bring a request after the drain has begun: closed at once, they
 /// could lose one that is on its way. Its answer closes the connection.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// After so many lingers a connection without a request is cut: an HTTP/2 caller that does not even answer pings would
+/// hold the drain to its end.
+const PATIENCE: u32 = 4;
 
 /// A worker's state, on its own thread.
 pub struct Worker {
@@ -125,21 +129,22 @@ impl Worker {
         self.shared.proxy.drain();
         // GOAWAY loses nothing: a request that crosses it is not processed, and its client knows.
         self.shared.watch.order(Order::Finish, true);
-        let linger = tokio::time::sleep(LINGER);
-        let mut linger = std::pin::pin!(linger);
-        let (mut accepting, mut lingering) = (true, true);
+        let mut ticks = tokio::time::interval_at(Instant::now() + LINGER, LINGER);
+        let (mut accepting, mut lingered) = (true, 0);
         while accepting || self.connections.get() > 0 {
             tokio::select! {
                 next = accepted.recv(), if accepting => match next {
                     Some(accepted) => self.serve(accepted),
                     None => accepting = false,
                 },
-                () = &mut linger, if lingering => {
-                    lingering = false;
-                    self.shared.watch.order(Order::Finish, false);
-                }
                 () = self.empty.notified() => {}
-                () = tokio::time::sleep(LINGER), if !lingering => self.shared.watch.order(Order::Finish, false),
+                _ = ticks.tick() => {
+                    lingered += 1;
+                    self.shared.watch.order(Order::Finish, false);
+                    if lingered > PATIENCE {
+                        self.shared.watch.cut_idle();
+                    }
+                }
             }
         }
     }
