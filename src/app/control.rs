@@ -1,11 +1,12 @@
 //! The control thread: the admin address, the credentials file's changes, and where Camunda's REST is.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::plan::Plan;
 use crate::admin::Admin;
@@ -18,6 +19,8 @@ mod saas;
 
 /// How often the credentials file is looked at. Polled, since the symlinks of mounted secrets confuse notifications.
 const LOOK: Duration = Duration::from_secs(1);
+/// Nobody answered where the cluster's REST is, perhaps for want of a network: asked again after this time.
+const PROBE_AGAIN: Duration = Duration::from_secs(60);
 /// Open connections of the admin address.
 const CONNECTIONS: usize = 256;
 
@@ -36,10 +39,7 @@ impl Control {
     pub(super) async fn run(mut self, admin: Bound) {
         let shutdown = self.shutdown.clone();
         let admin = serve_admin(Arc::clone(&self.admin), admin);
-        let changes = async {
-            self.follow_migration().await;
-            self.follow_credentials().await
-        };
+        let changes = self.follow_changes();
         tokio::select! {
             () = admin => {}
             () = changes => {}
@@ -47,47 +47,60 @@ impl Control {
         }
     }
 
-    /// Decides once whether this cluster's REST has moved (`saas.hosts = "auto"`).
-    async fn follow_migration(&mut self) {
-        let Some(verdict) = saas::probe(&self.settings).await else { return };
-        if verdict.moved {
+    /// Never ends.
+    async fn follow_changes(&mut self) {
+        let mut seen = signature(&self.settings.files);
+        let mut probe_at = Some(Instant::now());
+        loop {
+            if probe_at.is_some_and(|at| at <= Instant::now()) {
+                probe_at = if self.find_rest().await { None } else { Some(Instant::now() + PROBE_AGAIN) };
+            }
+            tokio::time::sleep(LOOK).await;
+            let now = signature(&self.settings.files);
+            if now != seen {
+                seen = now;
+                self.take_over_credentials();
+            }
+        }
+    }
+
+    /// Decides whether this cluster's REST has moved (`saas.hosts = "auto"`); false while nobody answers the question.
+    async fn find_rest(&mut self) -> bool {
+        let Some(verdict) = saas::probe(&self.settings).await else { return true };
+        let mut notes = self.admin.state.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.contains(&verdict.note) {
+            tracing::info!(target: "config", "{}", verdict.note);
+            notes.push(verdict.note);
+        }
+        drop(notes);
+        if verdict.moved == Some(true) {
             self.plan.migrate();
             self.apply();
         }
-        tracing::info!(target: "config", decision = verdict.note, "the cluster's REST hosts have been decided");
-        let mut notes = self.admin.state.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        notes.push(verdict.note);
+        verdict.moved.is_some()
     }
 
     /// Takes over a new client id and secret as soon as the file has them: rejected credentials are tried again at
-    /// once then. Never ends.
-    async fn follow_credentials(&mut self) {
-        let mut seen = signature(&self.settings.files);
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let now = signature(&self.settings.files);
-            if now == seen {
-                continue;
-            }
-            seen = now;
-            match Settings::load(&self.sources) {
-                Ok(settings) => {
-                    let credentials = settings.credentials;
-                    let same = credentials.client_id == self.plan.credentials.client_id
-                        && credentials.client_secret == self.plan.credentials.client_secret;
-                    if same {
-                        continue;
-                    }
-                    self.plan.replace_credentials(credentials.client_id, credentials.client_secret);
-                    self.apply();
-                    tracing::info!(target: "config", "the credentials have changed; new tokens are being asked for");
+    /// once then, also when only the file's time has changed.
+    fn take_over_credentials(&mut self) {
+        match Settings::load(&self.sources) {
+            Ok(Settings { credentials, .. }) => {
+                let ours = &self.plan.credentials;
+                if (&credentials.client_id, &credentials.client_secret)
+                    == (&ours.client_id, &ours.client_secret)
+                {
+                    self.plan.retry();
+                    return;
                 }
-                Err(problems) => tracing::warn!(
-                    target: "config",
-                    problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-                    "a changed file is not valid; what was read before stays in force"
-                ),
+                self.plan.replace_credentials(credentials.client_id, credentials.client_secret);
+                self.apply();
+                tracing::info!(target: "config", "the credentials have changed; new tokens are being asked for");
             }
+            Err(problems) => tracing::warn!(
+                target: "config",
+                problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+                "a changed file is not valid; what was read before stays in force"
+            ),
         }
     }
 

@@ -38,6 +38,11 @@ impl Plan {
         self.renew_sources();
     }
 
+    /// The file was written again with the same credentials: whoever did that wants another try.
+    pub(super) fn retry(&self) {
+        self.sources.values().for_each(|source| source.retry());
+    }
+
     /// Goes over to the hosts that Camunda moved REST to.
     pub(super) fn migrate(&mut self) {
         self.scopes.values_mut().for_each(ScopeSettings::migrate);
