@@ -87,6 +87,9 @@ struct Pools {
     pools: Vec<Pool>,
 }
 
+/// After this time a token is looked at once more before it is sent.
+const STALE: Duration = Duration::from_secs(1);
+
 impl Proxy {
     /// A worker's proxy. The destinations may be swapped at any time.
     pub fn new(destinations: Arc<ArcSwap<Destinations>>, settings: Settings, shard: Arc<Shard>) -> Proxy {
@@ -183,24 +186,28 @@ impl Proxy {
         let base = if route.leg == Leg::Grpc { "" } else { &origin.address.base_path };
         let target = route.upstream_path(base, &requested)?;
 
-        let head = |version| rewrite::outgoing(parts, &target, origin, token.authorization(), version);
+        let got = Instant::now();
+        let head = |version| {
+            // A connection or a free stream may have been waited for, and the token may have ended meanwhile.
+            let newer = (got.elapsed() > STALE).then(|| destination.tokens.current());
+            let token = newer.map_or(Some(Arc::clone(&token)), |newer| newer)?;
+            Some(rewrite::outgoing(parts, &target, origin, token.authorization(), version))
+        };
         let pool = &pools.pools[at];
+        let limit =
+            deadline.or_else(|| (!grpc).then(|| exchange.started + self.settings.upstream.response_timeout));
         if let Some(protocol) = rewrite::asked_upgrade(parts).filter(|_| !grpc) {
-            let mut request = head(Version::HTTP_11);
-            rewrite::ask_upgrade(&mut request, &protocol);
-            let answer = pool.send_upgrade(request).await?;
+            let asking = |version| {
+                head(version).map(|mut request| {
+                    rewrite::ask_upgrade(&mut request, &protocol);
+                    request
+                })
+            };
+            let answer = within(limit, pool.send_upgrade(asking)).await?;
             return Ok(upgraded(answer, parts, exchange, origin, route.prefix));
         }
         let payload = request_body::payload(parts, body).await?;
-        let limit =
-            deadline.or_else(|| (!grpc).then(|| exchange.started + self.settings.upstream.response_timeout));
-        let send = pool.send(&parts.method, route.held, payload, head);
-        let mut answer = match limit {
-            Some(limit) => {
-                tokio::time::timeout_at(limit, send).await.map_err(|_| Error::upstream_timeout())??
-            }
-            None => send.await?,
-        };
+        let mut answer = within(limit, pool.send(&parts.method, route.held, payload, head)).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::new(
                 Reason::UpstreamReset,
@@ -269,6 +276,20 @@ impl Pools {
         let all = destinations.all().iter();
         let pools = all.map(|place| Pool::new(Arc::clone(&place.origin), config.clone())).collect();
         Pools { destinations, pools }
+    }
+}
+
+/// The upstream's answer, unless it takes too long.
+async fn within(
+    limit: Option<Instant>,
+    answer: impl Future<Output = Result<Response<AnswerBody>, upstream::Error>>,
+) -> Result<Response<AnswerBody>, Error> {
+    match limit {
+        Some(limit) => match tokio::time::timeout_at(limit, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Error::upstream_timeout()),
+        },
+        None => Ok(answer.await?),
     }
 }
 

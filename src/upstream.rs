@@ -224,6 +224,8 @@ pub enum Error {
         /// The code with which the upstream reset the stream (RFC 9113 §7).
         code: Option<h2::Reason>,
     },
+    /// What was to be sent had lost its validity while a connection was waited for. Nothing was sent.
+    Stale,
 }
 
 impl Error {
@@ -241,6 +243,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Connect(detail) | Error::Reset { detail, .. } => f.write_str(detail),
+            Error::Stale => f.write_str("the token ended while a connection was waited for"),
         }
     }
 }

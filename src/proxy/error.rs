@@ -87,6 +87,10 @@ impl From<upstream::Error> for Error {
             upstream::Error::Connect(detail) => {
                 Error::new(Reason::UpstreamConnect, format!("the upstream cannot be reached: {detail}"))
             }
+            upstream::Error::Stale => Error::new(
+                Reason::TokenPending,
+                "the token ended while a connection to the upstream was waited for; the next one is being asked for",
+            ),
             upstream::Error::Reset { detail, .. } => {
                 Error::new(Reason::UpstreamReset, format!("the upstream broke the exchange off: {detail}"))
             }

@@ -79,16 +79,16 @@ impl Pool {
     }
 
     /// Sends a request, and once more where that cannot do anything twice. `head` makes the request's head for the
-    /// protocol that the connection speaks. `held` keeps a stream that lives long apart.
+    /// protocol that the connection speaks, at the moment in which it is sent; `None` when it may no longer be. `held` keeps a stream that lives long apart.
     ///
     /// # Errors
-    /// When no connection could be made, or the last one broke before an answer began.
+    /// When no connection could be made, the last one broke before an answer began, or `head` had nothing to send.
     pub async fn send(
         &self,
         method: &Method,
         held: bool,
         mut payload: Payload,
-        head: impl Fn(Version) -> Request<()>,
+        head: impl Fn(Version) -> Option<Request<()>>,
     ) -> Result<Response<AnswerBody>, Error> {
         let mut tries = 1;
         loop {
@@ -105,9 +105,12 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Pool::send`].
-    pub async fn send_upgrade(&self, head: Request<()>) -> Result<Response<AnswerBody>, Error> {
+    pub async fn send_upgrade(
+        &self,
+        head: impl Fn(Version) -> Option<Request<()>>,
+    ) -> Result<Response<AnswerBody>, Error> {
         let lease = Box::pin(self.connect_http1()).await?;
-        let request = head.map(|()| crate::body::Body::Empty);
+        let request = head(Version::HTTP_11).ok_or(Error::Stale)?.map(|()| crate::body::Body::Empty);
         lease.exchange(request, false).await.map(AnswerBody::http1).map_err(|refused| refused.error)
     }
 
@@ -128,17 +131,19 @@ impl Pool {
         method: &Method,
         held: bool,
         payload: Payload,
-        head: &impl Fn(Version) -> Request<()>,
+        head: &impl Fn(Version) -> Option<Request<()>>,
     ) -> Result<Response<AnswerBody>, Refused> {
         if self.speaks_http2().unwrap_or(true) {
             let set = if held { &self.held } else { &self.calls };
             if let Some(lease) = self.stream(set).await.map_err(never_sent)? {
-                return stream::exchange(lease, head(Version::HTTP_2), payload).await.map(AnswerBody::http2);
+                let head = head(Version::HTTP_2).ok_or_else(|| never_sent(Error::Stale))?;
+                return stream::exchange(lease, head, payload).await.map(AnswerBody::http2);
             }
         }
         let lease = self.connection().await.map_err(never_sent)?;
         let repeatable = matches!(payload, Payload::Empty) && is_idempotent(method);
-        let request = head(Version::HTTP_11).map(|()| payload.into_body());
+        let head = head(Version::HTTP_11).ok_or_else(|| never_sent(Error::Stale))?;
+        let request = head.map(|()| payload.into_body());
         lease.exchange(request, repeatable).await.map(AnswerBody::http1)
     }
 

@@ -70,7 +70,7 @@ async fn ask(scope: Scope, address: &UpstreamAddress, config: &ScopeConfig) -> O
         {
             request.headers_mut().insert(http::header::HOST, host);
         }
-        request
+        Some(request)
     };
     let pool = Pool::new(Arc::clone(&origin), upstream::Config::default());
     let answer = pool.send(&Method::GET, false, Payload::Empty, head);
