@@ -1,4 +1,5 @@
-# A static binary in an empty image. Builds with Docker and with Debian's podman and buildah: no BuildKit syntax.
+# A static binary in an empty image. Builds with Docker and with Debian's podman and buildah: no BuildKit syntax. The
+# latter two need `--format docker`, or they leave the HEALTHCHECK out.
 #
 # Loopback stays the default inside the container as well, so nothing is reachable before you say so. Give the
 # addresses to `run`, publish them on the host's loopback only, and say that the network is yours. The credentials

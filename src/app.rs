@@ -20,7 +20,7 @@ use crate::listener::{BindError, Bound, Entrance, Handle, Worker, accept};
 use crate::metrics::Shard;
 use crate::proxy::{self, Door};
 use crate::shutdown::{Phase, Shutdown};
-use crate::{oauth, tls, upstream};
+use crate::{descriptors, oauth, tls, upstream};
 
 mod control;
 mod plan;
@@ -82,7 +82,7 @@ impl App {
 
         let entrances = entrances(&settings, &listeners)?;
         let acceptors = workers.iter().map(|(_, worker)| worker.acceptor.clone()).collect();
-        let permits = Arc::new(Semaphore::new(settings.config.limits.connections));
+        let permits = Arc::new(Semaphore::new(places(&settings, workers.len())));
         let accept_thread = spawn_accept(bound, entrances, acceptors, permits, shutdown.clone())?;
         let access = Access::new(&settings.config.access, &admin.address).map_err(StartError::Config)?;
         let admin_address = admin.address.clone();
@@ -207,6 +207,20 @@ fn start_workers(
         Ok((shard, worker.map_err(StartError::System)?))
     };
     (0..count).map(start).collect()
+}
+
+/// How many connections may be open at once.
+fn places(settings: &Settings, workers: usize) -> usize {
+    let wanted = settings.config.limits.connections;
+    let places = descriptors::connections(wanted, workers);
+    if places < wanted {
+        tracing::info!(
+            target: "listener",
+            connections = places,
+            "fewer connections at once than limits.connections: this process may not open more files (ulimit -n)"
+        );
+    }
+    places
 }
 
 fn entrances(settings: &Settings, bound: &[Address]) -> Result<Vec<Arc<Entrance>>, StartError> {

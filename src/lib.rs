@@ -30,6 +30,7 @@ pub mod upstream;
 
 pub mod address;
 pub mod body;
+pub mod descriptors;
 pub mod io;
 pub mod log;
 pub mod metrics;

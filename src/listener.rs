@@ -55,7 +55,7 @@ pub struct TlsConfig {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Open connections of all listeners together; more wait in the kernel's queue.
+    /// Open connections of all listeners together, as far as descriptors reach; more wait in the kernel's queue.
     pub connections: usize,
     /// From accepting a connection, or from the first byte of a later request, to the end of the request's head.
     #[serde(with = "humantime_serde")]

@@ -12,6 +12,7 @@ use super::arguments::{ConfigArguments, Format};
 use super::{PERMISSION, logging, problems};
 use crate::app::{App, End, StartError};
 use crate::config::{Settings, Sources};
+use crate::descriptors;
 use crate::problem::Problem;
 use crate::shutdown::Phase;
 
@@ -49,6 +50,7 @@ pub(super) fn start(settings: Settings, sources: Sources) -> Result<App, ExitCod
     for warning in &settings.warnings {
         tracing::warn!(target: "config", "{warning}");
     }
+    descriptors::raise_limit();
     let app = App::start(settings, sources).map_err(|error| refused(&error))?;
     let listeners: Vec<String> = app.listeners().iter().map(ToString::to_string).collect();
     let scopes: Vec<&str> = app.settings().scopes.keys().map(|scope| scope.name()).collect();

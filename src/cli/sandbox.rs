@@ -125,14 +125,30 @@ struct Files(PathBuf);
 
 impl Files {
     fn write(credentials: &str, ca: &str) -> io::Result<Files> {
+        let folder = std::env::temp_dir();
         let name = format!("camunda-auth-proxy-sandbox-{}-{:08x}", std::process::id(), fastrand::u32(..));
-        let files = Files(std::env::temp_dir().join(name));
-        std::fs::DirBuilder::new().mode(0o700).create(&files.0)?;
-        for (path, text) in [(files.credentials(), credentials), (files.ca(), ca)] {
+        let files = Files(folder.join(name));
+        match files.fill(credentials, ca) {
+            Ok(()) => Ok(files),
+            Err(error) => {
+                files.remove();
+                // An empty container has no /tmp, and a read-only one none to write to.
+                let folder = folder.display();
+                Err(io::Error::other(format!(
+                    "its credentials file cannot be written to {folder}: {error}. Set TMPDIR to a folder that this \
+                     user can write to; in a container, mount one with `--tmpfs /tmp`"
+                )))
+            }
+        }
+    }
+
+    fn fill(&self, credentials: &str, ca: &str) -> io::Result<()> {
+        std::fs::DirBuilder::new().mode(0o700).create(&self.0)?;
+        for (path, text) in [(self.credentials(), credentials), (self.ca(), ca)] {
             let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
             io::Write::write_all(&mut file, text.as_bytes())?;
         }
-        Ok(files)
+        Ok(())
     }
 
     fn credentials(&self) -> PathBuf {

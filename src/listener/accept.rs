@@ -1,5 +1,6 @@
 //! Accepting: connections go to the worker that has the fewest.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::bind::{Bound, Socket};
 use super::handover::{Acceptor, Entrance, Peer, hand_over};
@@ -18,6 +20,9 @@ use crate::shutdown::{Phase, Shutdown};
 /// After an error that is the system's and not one connection's, such as EMFILE: who is connected goes on, and the
 /// rest wait in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Trouble that did not come back for this long is over.
+const CALM: Duration = Duration::from_secs(10);
 
 /// A bound socket in a runtime.
 pub struct Listening(Socketed);
@@ -72,8 +77,11 @@ pub async fn accept(
     shutdown: Shutdown,
 ) -> io::Result<()> {
     let listening = Listening::new(bound)?;
-    let mut failing = false;
+    let mut trouble = Trouble { listener: &entrance.door.name, last: None };
     loop {
+        if permits.available_permits() == 0 {
+            trouble.seen(&"as many are open as may be");
+        }
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return Ok(()) };
         let accepted = tokio::select! {
             biased;
@@ -83,18 +91,38 @@ pub async fn accept(
         };
         match accepted {
             Ok(socket) => {
-                failing = false;
+                trouble.passed();
                 hand_over(socket, &entrance, &workers, permit);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                if !failing {
-                    let listener = &entrance.door.name;
-                    tracing::warn!(target: "listener", listener, %error, "cannot accept connections; trying again");
-                }
-                failing = true;
+                trouble.seen(&error);
                 tokio::time::sleep(PAUSE).await;
             }
+        }
+    }
+}
+
+/// No more connections are taken: told once, and not each time it comes and goes, because near a limit every
+/// connection that ends lets one in and keeps the next one out.
+struct Trouble<'a> {
+    listener: &'a str,
+    last: Option<Instant>,
+}
+
+impl Trouble<'_> {
+    fn seen(&mut self, why: &dyn fmt::Display) {
+        if self.last.replace(Instant::now()).is_none() {
+            let listener = self.listener;
+            tracing::warn!(target: "listener", listener, %why, "cannot accept more connections for now: they wait");
+        }
+    }
+
+    fn passed(&mut self) {
+        if self.last.is_some_and(|last| last.elapsed() > CALM) {
+            self.last = None;
+            let listener = self.listener;
+            tracing::info!(target: "listener", listener, "accepts every connection again");
         }
     }
 }

@@ -85,10 +85,12 @@ pub(crate) struct Setup {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     folder: TempDir,
+    descriptors: Option<u32>,
 }
 
 pub(crate) fn program(arguments: &[&str]) -> Setup {
-    Setup { arguments: Vec::new(), environment: Vec::new(), folder: folder() }.arguments(arguments)
+    Setup { arguments: Vec::new(), environment: Vec::new(), folder: folder(), descriptors: None }
+        .arguments(arguments)
 }
 
 impl Setup {
@@ -100,6 +102,12 @@ impl Setup {
     /// An environment variable.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Setup {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// It may open no more files than that.
+    pub(crate) fn descriptors(mut self, most: u32) -> Setup {
+        self.descriptors = Some(most);
         self
     }
 
@@ -115,7 +123,11 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_camunda-auth-proxy"));
+        let program = env!("CARGO_BIN_EXE_camunda-auth-proxy");
+        let mut command = Command::new(if self.descriptors.is_some() { "/bin/sh" } else { program });
+        if let Some(most) = self.descriptors {
+            command.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), program]);
+        }
         command.args(&self.arguments).env_clear().envs(self.environment.iter().cloned());
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

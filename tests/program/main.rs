@@ -3,6 +3,7 @@
 mod admin;
 mod command_line;
 mod credentials;
+mod descriptors;
 mod harness;
 mod logs;
 mod mistakes;
