@@ -96,7 +96,8 @@ pub enum Hosts {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// `error`, `warn`, `info`, `debug`, `trace` or `off`, also by target: `info,token=debug`.
+    /// `error`, `warn`, `info`, `debug` or `off`, also by target: `info,token=debug`. `trace` adds to `debug` in debug
+    /// builds alone.
     pub level: String,
     /// For people or for machines.
     pub format: LogFormat,

@@ -3,23 +3,30 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 /// A thread's lines are written at the latest when they are this long.
 const FULL: usize = 32 * 1024;
+/// A thread that seldom logs writes at once when it goes to sleep; one that does so all the time, not more often.
+const PAUSE: Duration = Duration::from_millis(20);
 
 thread_local! {
     static BUFFERED: Cell<bool> = const { Cell::new(false) };
-    static LINES: RefCell<Lines> = const { RefCell::new(Lines(Vec::new())) };
+    static LINES: RefCell<Lines> = const { RefCell::new(Lines { bytes: Vec::new(), written: None }) };
 }
 
-struct Lines(Vec<u8>);
+struct Lines {
+    bytes: Vec<u8>,
+    written: Option<Instant>,
+}
 
 impl Lines {
     fn write_out(&mut self) {
-        if !self.0.is_empty() {
+        if !self.bytes.is_empty() {
             // Nobody is left to be told when standard error is closed.
-            let _ = io::stderr().write_all(&self.0);
-            self.0.clear();
+            let _ = io::stderr().write_all(&self.bytes);
+            self.bytes.clear();
+            self.written = Some(Instant::now());
         }
     }
 }
@@ -30,14 +37,19 @@ impl Drop for Lines {
     }
 }
 
-/// From now on this thread's lines wait for [`flush`]. For threads whose runtime calls that before it sleeps.
+/// From now on this thread's lines wait for [`before_sleep`]. For threads whose runtime calls that before it sleeps, and
+/// wakes at least once a second.
 pub fn buffer_this_thread() {
     BUFFERED.set(true);
 }
 
-/// Writes this thread's lines.
-pub fn flush() {
-    LINES.with_borrow_mut(Lines::write_out);
+/// Writes this thread's lines, unless it has just done so.
+pub fn before_sleep() {
+    LINES.with_borrow_mut(|lines| {
+        if !lines.bytes.is_empty() && lines.written.is_none_or(|written| written.elapsed() >= PAUSE) {
+            lines.write_out();
+        }
+    });
 }
 
 /// Takes whole lines.
@@ -50,8 +62,8 @@ impl Write for Writer {
             return io::stderr().write(line);
         }
         LINES.with_borrow_mut(|lines| {
-            lines.0.extend_from_slice(line);
-            if lines.0.len() >= FULL {
+            lines.bytes.extend_from_slice(line);
+            if lines.bytes.len() >= FULL {
                 lines.write_out();
             }
         });

@@ -65,14 +65,17 @@ impl Worker {
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             log::buffer_this_thread();
             let mut builder = Builder::new_current_thread();
-            let runtime =
-                match builder.enable_all().on_thread_park(log::flush).build_local(LocalOptions::default()) {
-                    Ok(runtime) => runtime,
-                    Err(error) => {
-                        let _ = tell.send(Err(error));
-                        return false;
-                    }
-                };
+            let runtime = match builder
+                .enable_all()
+                .on_thread_park(log::before_sleep)
+                .build_local(LocalOptions::default())
+            {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = tell.send(Err(error));
+                    return false;
+                }
+            };
             let _ = tell.send(Ok(()));
             runtime.block_on(async move {
                 let proxy = Rc::new(Proxy::new(destinations, settings, Arc::clone(&shard)));
