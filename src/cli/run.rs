@@ -1,5 +1,6 @@
 //! `run`: the proxy, until a signal says stop.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -145,6 +146,8 @@ struct Arriving {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// Started by a person in a terminal: SIGHUP says that it was closed. For a service it asks to read files again.
+    in_terminal: bool,
 }
 
 impl Arriving {
@@ -153,6 +156,7 @@ impl Arriving {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            in_terminal: std::io::stderr().is_terminal(),
         })
     }
 
@@ -161,9 +165,14 @@ impl Arriving {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hang_up.recv() => tracing::info!(
-                    "SIGHUP: a changed client id or secret is noticed within a second by itself; anything else needs a restart"
-                ),
+                _ = self.hang_up.recv() => {
+                    if self.in_terminal {
+                        return "SIGHUP";
+                    }
+                    tracing::info!(
+                        "SIGHUP: a changed client id or secret is noticed within a second by itself; anything else needs a restart"
+                    );
+                }
             }
         }
     }
