@@ -93,11 +93,6 @@ impl<T> Replayed<T> {
     pub fn new(bytes: Bytes, inner: T) -> Replayed<T> {
         Replayed { bytes, inner }
     }
-
-    /// The connection behind the bytes.
-    pub fn get_ref(&self) -> &T {
-        &self.inner
-    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Replayed<T> {

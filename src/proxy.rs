@@ -103,11 +103,6 @@ impl Proxy {
         }
     }
 
-    /// The worker's counters.
-    pub fn shard(&self) -> &Arc<Shard> {
-        &self.shard
-    }
-
     /// From now on answers over HTTP/1.1 tell the caller to close its connection.
     pub fn drain(&self) {
         self.draining.set(true);

@@ -217,32 +217,26 @@ impl Payload {
 pub enum Error {
     /// No connection: nothing was sent.
     Connect(String),
-    /// The connection or the stream broke before an answer began.
-    Reset {
-        /// What was seen.
-        detail: String,
-        /// The code with which the upstream reset the stream (RFC 9113 §7).
-        code: Option<h2::Reason>,
-    },
+    /// The connection or the stream broke before an answer began; what was seen.
+    Reset(String),
     /// What was to be sent had lost its validity while a connection was waited for. Nothing was sent.
     Stale,
 }
 
 impl Error {
     fn reset(detail: String) -> Error {
-        Error::Reset { detail, code: None }
+        Error::Reset(detail)
     }
 
     fn from_h2(error: &h2::Error) -> Error {
-        let code = error.reason().filter(|_| error.is_reset() && error.is_remote());
-        Error::Reset { detail: error.to_string(), code }
+        Error::Reset(error.to_string())
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Connect(detail) | Error::Reset { detail, .. } => f.write_str(detail),
+            Error::Connect(detail) | Error::Reset(detail) => f.write_str(detail),
             Error::Stale => f.write_str("the token ended while a connection was waited for"),
         }
     }

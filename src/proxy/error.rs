@@ -91,7 +91,7 @@ impl From<upstream::Error> for Error {
                 Reason::TokenPending,
                 "the token ended while a connection to the upstream was waited for; the next one is being asked for",
             ),
-            upstream::Error::Reset { detail, .. } => {
+            upstream::Error::Reset(detail) => {
                 Error::new(Reason::UpstreamReset, format!("the upstream broke the exchange off: {detail}"))
             }
         }

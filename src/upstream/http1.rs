@@ -55,11 +55,6 @@ impl Idle {
         self.stack.borrow_mut().retain(|(since, sender)| !sender.is_closed() && since.elapsed() <= max_idle);
     }
 
-    /// How many connections are idle.
-    pub(super) fn len(&self) -> usize {
-        self.stack.borrow().len()
-    }
-
     /// Speaks HTTP/1.1 on a new connection.
     pub(super) async fn open(self: &Rc<Idle>, io: Io) -> Result<Lease, Error> {
         let (sender, connection) = Builder::new()

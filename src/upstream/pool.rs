@@ -73,11 +73,6 @@ impl Pool {
         }
     }
 
-    /// Where it connects to.
-    pub fn origin(&self) -> &Arc<Origin> {
-        &self.origin
-    }
-
     /// Sends a request, and once more where that cannot do anything twice. `head` makes the request's head for the
     /// protocol that the connection speaks, at the moment in which it is sent; `None` when it may no longer be. `held` keeps a stream that lives long apart.
     ///
@@ -119,11 +114,6 @@ impl Pool {
         self.idle.sweep(self.config.idle_timeout);
         self.calls.sweep();
         self.held.sweep();
-    }
-
-    /// How many connections are open: idle HTTP/1.1 ones and all HTTP/2 ones.
-    pub fn connections(&self) -> usize {
-        self.idle.len() + self.calls.connections.borrow().len() + self.held.connections.borrow().len()
     }
 
     async fn try_send(
