@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::admin::{ScopeState, Upstreams};
 use crate::config::{ScopeSettings, Settings};
 use crate::credentials::Credentials;
-use crate::oauth::{TokenRequest, TokenSource, Tokens};
+use crate::oauth::{ClientAuth, TokenRequest, TokenSource, Tokens};
 use crate::proxy::{Destination, Destinations};
 use crate::route::{Leg, RouteTable};
 use crate::scope::Scope;
@@ -103,11 +103,11 @@ pub fn token_request(credentials: &Credentials, scope: &ScopeSettings) -> TokenR
     TokenRequest {
         endpoint: credentials.token_endpoint.clone(),
         client_id: credentials.client_id.clone(),
-        client_secret: credentials.client_secret.clone(),
+        client_auth: ClientAuth::Post(credentials.client_secret.clone()),
         audience: scope.audience.clone(),
         oauth_scope: credentials.oauth_scope.clone(),
         resource: credentials.resource.clone(),
         extra: BTreeMap::new(),
-        client_auth: crate::oauth::ClientAuth::Post,
+        headers: BTreeMap::new(),
     }
 }

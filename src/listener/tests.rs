@@ -53,12 +53,12 @@ fn worker(upstream: &TcpListener) -> Rc<Shared> {
     let source = tokens.source(TokenRequest {
         endpoint: "http://127.0.0.1/token".to_owned(),
         client_id: "id".to_owned(),
-        client_secret: Secret::from("secret"),
+        client_auth: ClientAuth::Post(Secret::from("secret")),
         audience: None,
         oauth_scope: None,
         resource: None,
         extra: Default::default(),
-        client_auth: ClientAuth::Post,
+        headers: Default::default(),
     });
     let config = ScopeConfig::default();
     let mut destinations = Destinations::new(RouteTable::new(None));

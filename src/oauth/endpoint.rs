@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use reqwest::{Client, ClientBuilder, Response};
 
 use super::Config;
@@ -52,12 +52,11 @@ impl Endpoint {
 impl Ask for Endpoint {
     fn ask(&self, request: &TokenRequest) -> Asked {
         let client = if is_loopback(&request.endpoint) { &self.direct } else { &self.through_proxies };
-        let sent = client
-            .post(&request.endpoint)
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-            .body(request.form())
-            .send();
+        let headers = match headers(request) {
+            Ok(headers) => headers,
+            Err(failure) => return Box::pin(std::future::ready(Err(failure))),
+        };
+        let sent = client.post(&request.endpoint).headers(headers).body(request.form()).send();
         Box::pin(async move {
             let mut response = sent.await.map_err(|error| transient(&error))?;
             let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
@@ -71,6 +70,25 @@ impl Ask for Endpoint {
             Ok(Answer { status, headers, body: body.freeze() })
         })
     }
+}
+
+/// Our fields, each replaced by one of the same name that the request brings.
+fn headers(request: &TokenRequest) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    for (name, value) in &request.headers {
+        let unfit = || {
+            let detail =
+                format!("the token request's header field {name:?} has characters that no field may have");
+            Failure::new(Cause::Transient, detail)
+        };
+        let field = HeaderName::try_from(name).map_err(|_| unfit())?;
+        let mut value = HeaderValue::try_from(value.expose()).map_err(|_| unfit())?;
+        value.set_sensitive(true);
+        headers.insert(field, value);
+    }
+    Ok(headers)
 }
 
 async fn read(response: &mut Response) -> Result<BytesMut, Failure> {

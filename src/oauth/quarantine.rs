@@ -13,7 +13,7 @@ pub(super) fn pause(strikes: u32) -> Duration {
     Duration::from_secs(60 * (5 << strikes.saturating_sub(1).min(4)).min(60))
 }
 
-/// One client of one token endpoint: the sources with the same endpoint, id and secret share it.
+/// One client of one token endpoint: the sources with the same endpoint, id and proof share it.
 #[derive(Default)]
 pub(super) struct Client {
     refused: Mutex<Option<Refused>>,

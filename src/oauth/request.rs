@@ -15,8 +15,8 @@ pub struct TokenRequest {
     pub endpoint: String,
     /// The client id.
     pub client_id: String,
-    /// The client secret.
-    pub client_secret: Secret,
+    /// How the client proves who it is.
+    pub client_auth: ClientAuth,
     /// Whom the token is for.
     pub audience: Option<String>,
     /// OAuth's own `scope` parameter (RFC 6749 §3.3).
@@ -25,27 +25,26 @@ pub struct TokenRequest {
     pub resource: Option<String>,
     /// Further parameters. One that has the name of a parameter above is sent in its place.
     pub extra: BTreeMap<String, String>,
-    /// How the client proves who it is.
-    pub client_auth: ClientAuth,
+    /// Further header fields, names in lower case. One that has the name of a field of ours is sent in its place.
+    pub headers: BTreeMap<String, Secret>,
 }
 
-/// How the client proves to the token endpoint who it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// How the client proves to the token endpoint who it is, and what with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientAuth {
     /// Id and secret in the form (`client_secret_post`, RFC 6749 §2.3.1).
-    #[default]
-    Post,
+    Post(Secret),
 }
 
 impl TokenRequest {
     /// The form to send (`application/x-www-form-urlencoded`), always in this order.
     pub(super) fn form(&self) -> String {
-        let ClientAuth::Post = self.client_auth;
+        let ClientAuth::Post(secret) = &self.client_auth;
         let own = [
             ("grant_type", Some("client_credentials")),
             ("client_id", Some(self.client_id.as_str())),
-            ("client_secret", Some(self.client_secret.expose())),
+            ("client_secret", Some(secret.expose())),
             ("audience", self.audience.as_deref()),
             ("scope", self.oauth_scope.as_deref()),
             ("resource", self.resource.as_deref()),
@@ -80,29 +79,29 @@ impl TokenRequest {
         }
     }
 
-    /// Whether both ask the same endpoint for the same thing as the same client, be it with another secret.
-    pub(super) fn differs_in_secret_only(&self, other: &TokenRequest) -> bool {
-        let with_our_secret = TokenRequest {
-            client_secret: self.client_secret.clone(),
-            client_auth: self.client_auth,
-            ..other.clone()
-        };
-        *self == with_our_secret
+    /// Who asks whom: what a refusal of the client is about.
+    pub(super) fn client(&self) -> (String, String, ClientAuth) {
+        (self.endpoint.clone(), self.client_id.clone(), self.client_auth.clone())
+    }
+
+    /// Whether both ask the same endpoint for the same thing as the same client, be it with another proof of who it is.
+    pub(super) fn differs_in_client_auth_only(&self, other: &TokenRequest) -> bool {
+        *self == TokenRequest { client_auth: self.client_auth.clone(), ..other.clone() }
     }
 }
 
 impl fmt::Debug for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An extra parameter may be a secret of its own: names only.
+        // An extra parameter or field may be a secret of its own: names only.
         f.debug_struct("TokenRequest")
             .field("endpoint", &self.shown())
             .field("client_id", &self.client_id)
-            .field("client_secret", &self.client_secret)
+            .field("client_auth", &self.client_auth)
             .field("audience", &self.audience)
             .field("oauth_scope", &self.oauth_scope)
             .field("resource", &self.resource)
             .field("extra", &self.extra.keys())
-            .field("client_auth", &self.client_auth)
+            .field("headers", &self.headers.keys())
             .finish()
     }
 }
@@ -131,12 +130,12 @@ pub(super) mod tests {
         TokenRequest {
             endpoint: "https://login.example/oauth/token".into(),
             client_id: "id".into(),
-            client_secret: "canary-secret".into(),
+            client_auth: ClientAuth::Post("canary-secret".into()),
             audience: Some(audience.into()),
             oauth_scope: None,
             resource: None,
             extra: BTreeMap::new(),
-            client_auth: ClientAuth::Post,
+            headers: BTreeMap::new(),
         }
     }
 
@@ -172,7 +171,7 @@ pub(super) mod tests {
     fn every_character_survives_the_form() {
         let made = TokenRequest {
             client_id: "a~b.c_d-e".into(),
-            client_secret: "p+%/ä&= :x\n\"*".into(),
+            client_auth: ClientAuth::Post("p+%/ä&= :x\n\"*".into()),
             ..request("z")
         };
         assert_eq!(
@@ -193,6 +192,7 @@ pub(super) mod tests {
         let made = TokenRequest {
             endpoint: "https://user:canary-password@Login.Example.:8443/oauth/token?key=canary-key".into(),
             extra: [("assertion".to_owned(), "canary-assertion".to_owned())].into(),
+            headers: [("x-api-key".to_owned(), "canary-key".into())].into(),
             ..request("a")
         };
         assert!(!format!("{made:?}").contains("canary"), "{made:?}");

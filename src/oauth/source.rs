@@ -94,7 +94,8 @@ impl TokenSource {
     pub fn adopt(&self, old: &TokenSource) {
         let entry = &self.entry;
         let state = entry.state();
-        let free = entry.token.load().is_none() && entry.request.differs_in_secret_only(&old.entry.request);
+        let free =
+            entry.token.load().is_none() && entry.request.differs_in_client_auth_only(&old.entry.request);
         if let Some(token) = old.entry.token.load_full().filter(|_| free) {
             entry.token.store(Some(token));
         }

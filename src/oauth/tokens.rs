@@ -16,9 +16,8 @@ use super::entry::{Entry, State};
 use super::pace::Pace;
 use super::quarantine::Client;
 use super::renewal;
-use super::request::TokenRequest;
+use super::request::{ClientAuth, TokenRequest};
 use super::source::TokenSource;
-use crate::secret::Secret;
 
 /// All sources of the process. Clones are the same registry.
 #[derive(Clone)]
@@ -37,7 +36,7 @@ struct Registry {
 #[derive(Default)]
 struct Known {
     sources: HashMap<TokenRequest, Weak<TokenSource>>,
-    clients: HashMap<(String, String, Secret), Weak<Client>>,
+    clients: HashMap<(String, String, ClientAuth), Weak<Client>>,
     /// Kept for good: dropping a source and making it anew must not outrun the pace.
     hosts: HashMap<String, Arc<Pace>>,
 }
@@ -68,7 +67,7 @@ impl Tokens {
         known.sources.retain(|_, source| source.strong_count() > 0);
         known.clients.retain(|_, client| client.strong_count() > 0);
         let pace = known.hosts.entry(request.host()).or_insert_with(|| Arc::new(Pace::new())).clone();
-        let key = (request.endpoint.clone(), request.client_id.clone(), request.client_secret.clone());
+        let key = request.client();
         let client = known.clients.get(&key).and_then(Weak::upgrade).unwrap_or_default();
         known.clients.insert(key, Arc::downgrade(&client));
         let entry = Arc::new(Entry {
@@ -93,7 +92,7 @@ impl Tokens {
     }
 
     /// The source for the request that follows `old`'s, after the credentials changed: asks with the new ones at once,
-    /// and serves `old`'s token until it has its own, if only the secret differs. Drop `old` afterwards.
+    /// and serves `old`'s token until it has its own, if only the client's proof of who it is differs. Drop `old` afterwards.
     pub fn succeed(&self, old: &TokenSource, request: TokenRequest) -> Arc<TokenSource> {
         let source = self.source(request);
         source.adopt(old);

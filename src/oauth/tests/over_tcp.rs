@@ -90,6 +90,25 @@ async fn the_request_has_exactly_these_bytes() {
 }
 
 #[tokio::test]
+async fn free_header_fields_are_sent_and_take_the_place_of_ours() {
+    let (request, seen) = server(async move |mut stream: TcpStream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+    })
+    .await;
+    let headers = [("accept", "*/*"), ("x-tenant", "one")].map(|(name, value)| (name.into(), value.into()));
+    let request = TokenRequest { headers: headers.into(), ..request };
+    endpoint(secs(5)).ask(&request).await.unwrap();
+    let seen = seen.await.unwrap();
+    assert!(seen.contains("\r\naccept: */*\r\n") && seen.contains("\r\nx-tenant: one\r\n"), "{seen}");
+    assert!(!seen.contains("application/json"), "{seen}");
+    for (name, value) in [("x y", "canary"), ("x-tenant", "canary\r\nx-other: canary")] {
+        let unfit = TokenRequest { headers: [(name.into(), value.into())].into(), ..request.clone() };
+        let failure = endpoint(secs(5)).ask(&unfit).await.unwrap_err();
+        assert!(failure.detail.contains(name) && !failure.detail.contains("canary"), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let (answer, _) =
         ask(b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n")

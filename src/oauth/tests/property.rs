@@ -98,17 +98,18 @@ proptest! {
     }
 
     #[test]
-    fn a_change_of_any_field_makes_another_request(field in 0..8usize, text in "[a-z]{1,8}") {
+    fn a_change_of_any_field_makes_another_request(field in 0..9usize, text in "[a-z]{1,8}") {
         let one = request("a");
         let mut other = one.clone();
         match field {
             0 => other.endpoint += &text,
             1 => other.client_id += &text,
-            2 => other.client_secret = format!("{}{text}", one.client_secret.expose()).into(),
+            2 => other.client_auth = ClientAuth::Post(text.into()),
             3 => other.audience = Some(format!("a{text}")),
             4 => other.oauth_scope = Some(text),
             5 => other.resource = Some(text),
             6 => { other.extra.insert(text, String::new()); }
+            7 => { other.headers.insert("x-tenant".to_owned(), text.into()); }
             _ => other.audience = None,
         }
         prop_assert_ne!(&one, &other);

@@ -4,6 +4,11 @@ use super::*;
 
 const REFUSED: &str = r#"{"error":"invalid_client"}"#;
 
+fn secret(request: &TokenRequest) -> &str {
+    let ClientAuth::Post(secret) = &request.client_auth;
+    secret.expose()
+}
+
 #[tokio::test(start_paused = true)]
 async fn refused_credentials_make_few_requests_and_no_waiting() {
     let bench = bench(|_, _| reply(401, "Unauthorized"));
@@ -73,7 +78,7 @@ async fn a_refused_audience_is_its_own_affair() {
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_secret_is_tried_at_once_and_the_old_token_serves_until_then() {
-    let bench = bench(|request, number| match request.client_secret.expose() {
+    let bench = bench(|request, number| match secret(request) {
         "canary-secret" if number == 1 => token(1, 300),
         "canary-secret" => reply(401, REFUSED),
         _ => token(number, 300).after(secs(3)),
@@ -82,7 +87,9 @@ async fn a_changed_secret_is_tried_at_once_and_the_old_token_serves_until_then()
     old.wait(soon()).await.unwrap();
     sleep(secs(270)).await;
     assert_eq!(old.status().requests.rejected, 1);
-    let new = bench.tokens.succeed(&old, TokenRequest { client_secret: "new".into(), ..request("a") });
+    let new = bench
+        .tokens
+        .succeed(&old, TokenRequest { client_auth: ClientAuth::Post("new".into()), ..request("a") });
     drop(old);
     assert_eq!(new.current().unwrap().generation(), 1);
     sleep(secs(4)).await;
@@ -92,14 +99,16 @@ async fn a_changed_secret_is_tried_at_once_and_the_old_token_serves_until_then()
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_secret_that_changes_recovers_at_once() {
-    let bench = bench(|request, number| match request.client_secret.expose() {
+    let bench = bench(|request, number| match secret(request) {
         "canary-secret" => reply(401, REFUSED),
         _ => token(number, 300),
     });
     let old = bench.tokens.source(request("a"));
     old.wait(soon()).await.unwrap_err();
     sleep(secs(60)).await;
-    let new = bench.tokens.succeed(&old, TokenRequest { client_secret: "new".into(), ..request("a") });
+    let new = bench
+        .tokens
+        .succeed(&old, TokenRequest { client_auth: ClientAuth::Post("new".into()), ..request("a") });
     let begun = Instant::now();
     new.wait(soon()).await.unwrap();
     assert_eq!(begun.elapsed().as_millis() / 10, 5);
