@@ -136,6 +136,53 @@ impl Shard {
     }
 }
 
+/// A histogram that any thread may write to, for what does not happen with every request.
+#[derive(Debug)]
+pub struct Histogram {
+    bounds: &'static [f64],
+    buckets: Box<[AtomicU64]>,
+    sum_micros: AtomicU64,
+}
+
+/// A histogram's counts at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counts {
+    /// Each bucket's upper bound in seconds, and how many fell into it and no lower one.
+    pub buckets: Vec<(f64, u64)>,
+    /// The sum of all in seconds.
+    pub sum: f64,
+}
+
+impl Histogram {
+    /// An empty histogram with these upper bounds in seconds, in rising order.
+    pub fn new(bounds: &'static [f64]) -> Histogram {
+        let buckets = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Histogram { bounds, buckets, sum_micros: AtomicU64::new(0) }
+    }
+
+    /// Counts one.
+    pub fn observe(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        let bucket = self.bounds.iter().position(|&bound| seconds <= bound).unwrap_or(self.bounds.len());
+        self.buckets[bucket].fetch_add(1, Relaxed);
+        self.sum_micros.fetch_add(time.as_micros() as u64, Relaxed);
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> Counts {
+        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
+        let buckets = bounds.zip(&self.buckets).map(|(bound, count)| (bound, count.load(Relaxed))).collect();
+        Counts { buckets, sum: self.sum_micros.load(Relaxed) as f64 / 1e6 }
+    }
+}
+
+impl Counts {
+    /// How many there are.
+    pub fn total(&self) -> u64 {
+        self.buckets.iter().map(|(_, count)| count).sum()
+    }
+}
+
 /// Panics since the process started. Whoever prints panics counts them too.
 static PANICS: AtomicU64 = AtomicU64::new(0);
 

@@ -7,10 +7,12 @@
 
 mod answer;
 mod clock;
+mod demand;
 mod endpoint;
 mod entry;
 mod life;
 mod log;
+mod measures;
 mod pace;
 mod quarantine;
 mod renewal;
@@ -25,7 +27,9 @@ mod tests;
 
 pub use answer::{Answer, Ask, Asked, Cause, Failure};
 pub use clock::Clock;
+pub use demand::{Demand, Outcome};
 pub use endpoint::Endpoint;
+pub use measures::Measured;
 pub use request::{ClientAuth, TokenRequest};
 pub use source::TokenSource;
 pub use status::{LastError, Requests, State, Status, Unavailable};
@@ -63,6 +67,9 @@ pub struct Config {
     /// How long a request waits for a token before it is answered with `token_pending`.
     #[serde(with = "humantime_serde")]
     pub wait: Duration,
+    /// A scope whose token nobody has used for so long is no longer renewed, until somebody uses it again.
+    #[serde(with = "humantime_serde")]
+    pub idle_after: Duration,
     /// How long one token request may take. Longer than the 30 s by which SaaS delays repeated rejections.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
@@ -80,6 +87,7 @@ impl Default for Config {
             allow_plaintext: false,
             ca_file: None,
             wait: Duration::from_secs(10),
+            idle_after: Duration::from_secs(3600),
             timeout: Duration::from_secs(40),
         }
     }

@@ -27,6 +27,7 @@ pub(super) fn check(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Pr
     for (key, duration) in [
         ("limits.head_timeout", config.limits.head_timeout),
         ("limits.idle_timeout", config.limits.idle_timeout),
+        ("oauth.idle_after", config.oauth.idle_after),
         ("oauth.timeout", config.oauth.timeout),
         ("upstream.connect_timeout", config.upstream.connect_timeout),
         ("upstream.ping_interval", config.upstream.ping_interval),

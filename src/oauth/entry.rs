@@ -1,5 +1,6 @@
 //! One token request's entry: what its source, its waiters and its renewal task know together.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -10,8 +11,10 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, Cause, Failure, Grant};
 use super::clock::{Clock, Deadline};
+use super::demand::Demands;
 use super::life;
 use super::log;
+use super::measures::Measures;
 use super::pace::Pace;
 use super::quarantine::{self, Client};
 use super::request::TokenRequest;
@@ -26,9 +29,14 @@ pub(super) struct Entry {
     pub(super) pace: Arc<Pace>,
     pub(super) client: Arc<Client>,
     pub(super) token: ArcSwapOption<Token>,
-    /// Somebody took the token since it was obtained.
+    /// A token that nobody has used for so long is not renewed.
+    pub(super) idle_after: Duration,
+    /// Somebody took the token since [`Entry::note_use`] looked.
     pub(super) used: AtomicBool,
+    /// The renewal task rests until somebody takes the token.
+    pub(super) resting: AtomicBool,
     pub(super) waiters: Arc<AtomicUsize>,
+    pub(super) measures: Measures,
     /// Wakes the renewal task.
     pub(super) wake: Notify,
     /// Wakes the waiters.
@@ -41,6 +49,14 @@ pub(super) struct Entry {
 pub(super) struct State {
     /// Since when a request is under way.
     pub(super) asking: Option<Instant>,
+    /// When the last token came.
+    granted_at: Option<Instant>,
+    /// When the token was last used, as far as [`Entry::note_use`] knows; at first when the source was made.
+    pub(super) used_at: Option<Instant>,
+    /// A token that is not valid yet. Nothing is asked for until it is.
+    pub(super) held: Option<Held>,
+    /// What a person asked for by hand.
+    pub(super) demands: Demands,
     /// When the token is to be renewed; absent when it is another source's that was taken over.
     pub(super) renew_at: Option<Deadline>,
     /// Not before this moment, after a failure of this source's own.
@@ -48,6 +64,9 @@ pub(super) struct State {
     failures: u32,
     pub(super) rejections: u32,
     pub(super) error: Option<LastError>,
+    /// What the log has been told since the last token came.
+    told: HashSet<Cause>,
+    stop_told: bool,
     failing_since: Option<Instant>,
     pub(super) requests: Requests,
     pub(super) budget_wait: Duration,
@@ -55,11 +74,26 @@ pub(super) struct State {
     pub(super) restarts: u64,
 }
 
+impl State {
+    /// Of a source that was made now, which counts as a use.
+    pub(super) fn new() -> State {
+        State { used_at: Some(Instant::now()), ..State::default() }
+    }
+}
+
+/// A token that becomes valid at `from`.
+pub(super) struct Held {
+    pub(super) token: Arc<Token>,
+    pub(super) from: Instant,
+}
+
 /// What the renewal task does next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Plan {
     /// Nothing, until somebody needs a token.
     Rest,
+    /// Serve the token that has become valid.
+    Serve,
     /// Nothing before this moment.
     At(Instant),
     /// Ask.
@@ -71,18 +105,49 @@ impl Entry {
     pub(super) fn plan(&self) -> Plan {
         let now = Instant::now();
         let state = self.state();
+        if let Some(held) = &state.held {
+            return if held.from <= now { Plan::Serve } else { Plan::At(held.from) };
+        }
         let wanted = match (&*self.token.load(), &state.renew_at) {
             (Some(token), Some(renew_at)) => {
-                let needed = self.used.load(Ordering::Relaxed) || self.waiters.load(Ordering::Relaxed) > 0;
-                if token.is_short() && !needed {
+                let left = self.clock.left(renew_at);
+                if left.is_zero() && !self.is_needed(token, &state) {
                     return Plan::Rest;
                 }
-                now + self.clock.left(renew_at)
+                now + left
             }
             _ => now,
         };
         let at = self.allowed(&state).map_or(wanted, |allowed| allowed.max(wanted));
         if at <= now { Plan::Ask } else { Plan::At(at) }
+    }
+
+    /// Whether the next token is worth a request. After a failure it is, or a scope without a token would wait for
+    /// requests that its own state keeps away.
+    fn is_needed(&self, token: &Token, state: &State) -> bool {
+        let asked_for = self.used.load(Ordering::Relaxed) || self.waiters.load(Ordering::Relaxed) > 0;
+        let since = match token.is_short() {
+            true => state.granted_at,
+            false => Instant::now().checked_sub(self.idle_after),
+        };
+        asked_for || state.demands.renewal || state.error.is_some() || state.used_at > since
+    }
+
+    /// Takes down that the token was used: requests themselves only set a flag, and seldom.
+    pub(super) fn note_use(&self) {
+        if self.used.swap(false, Ordering::SeqCst) {
+            self.state().used_at = Some(Instant::now());
+        }
+    }
+
+    /// The token that was held is valid now.
+    pub(super) fn serve_held(&self) {
+        let mut state = self.state();
+        if let Some(held) = state.held.take() {
+            self.token.store(Some(held.token));
+        }
+        drop(state);
+        self.changed.send_replace(());
     }
 
     /// The first moment at which this source may ask, whoever stands in its way.
@@ -95,6 +160,8 @@ impl Entry {
         let mut state = self.state();
         state.asking = Some(Instant::now());
         state.budget_wait += waited;
+        state.demands.renewal = false;
+        self.pace.waits.observe(waited);
     }
 
     /// The request has ended.
@@ -105,6 +172,8 @@ impl Entry {
             let life = life::of(&grant, wall)?.since(took);
             Ok((grant, life))
         });
+        let durations = if granted.is_ok() { &self.measures.ok } else { &self.measures.error };
+        durations.observe(took);
         match granted {
             Ok((grant, life)) => self.granted(grant, &life),
             Err(failure) => self.failed(&failure),
@@ -128,6 +197,13 @@ impl Entry {
         let idle = previous.as_ref().is_some_and(|previous| token.moved_nothing(previous));
         let wait = if idle { life::rearm(life.left) } else { life::renewal(life.left) };
         let outage = state.failing_since.take().map(|since| since.elapsed());
+        let now = Instant::now();
+        if self.used.swap(false, Ordering::SeqCst) {
+            state.used_at = Some(now);
+        }
+        state.granted_at = Some(now);
+        state.told.clear();
+        state.stop_told = false;
         state.renew_at = Some(self.clock.deadline(wait));
         state.retry_at = None;
         state.failures = 0;
@@ -135,9 +211,12 @@ impl Entry {
         state.error = None;
         state.skew = life.skew.or(state.skew);
         state.requests.ok += 1;
-        self.used.store(false, Ordering::Relaxed);
         let generation = token.generation();
-        self.token.store(Some(Arc::new(token)));
+        let token = Arc::new(token);
+        match life.held.is_zero() {
+            true => self.token.store(Some(token)),
+            false => state.held = Some(Held { token, from: now + life.held }),
+        }
         drop(state);
         log::granted(&self.request, generation, life.left, previous.is_none(), outage);
     }
@@ -166,25 +245,29 @@ impl Entry {
                 }
             }
         }
-        let before = state.error.replace(LastError::new(failure, self.clock.wall()));
+        state.error = Some(LastError::new(failure, self.clock.wall()));
+        let news = state.told.insert(failure.cause);
         state.failing_since.get_or_insert(now);
         let next = self.allowed(&state).unwrap_or(now).saturating_duration_since(now);
         drop(state);
         if ring {
             self.pace.ring();
         }
-        if before.is_none_or(|before| before.cause != failure.cause) {
+        if news {
             log::failed(&self.request, failure, next);
         }
     }
 
     /// The renewal task has stopped, which it never should.
     pub(super) fn stopped(&self, why: &str) {
-        log::stopped(&self.request, why);
         let mut state = self.state();
         state.restarts += 1;
         let was_asking = state.asking.is_some();
+        let news = !std::mem::replace(&mut state.stop_told, true);
         drop(state);
+        if news {
+            log::stopped(&self.request, why);
+        }
         if was_asking {
             // Counted, so that a fault of ours is slowed down like one of theirs.
             self.settle(Err(Failure::new(Cause::Transient, format!("the renewal task {why}"))));
@@ -199,6 +282,7 @@ impl Entry {
         state.rejections = 0;
         // Told again if it fails again: whoever touched the file waits for the outcome.
         state.error = None;
+        state.told.clear();
         drop(state);
         self.client.release();
         self.pace.ring();

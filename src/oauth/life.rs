@@ -13,7 +13,9 @@ pub(super) struct Life {
     pub(super) exp: Option<i64>,
     /// By how many seconds the endpoint's clock is ahead of ours.
     pub(super) skew: Option<i64>,
-    /// `exp` has passed by our clock, and no `Date` said whose clock is wrong.
+    /// From now to the moment at which the token becomes valid (`nbf`, `iat`): nothing for nearly all.
+    pub(super) held: Duration,
+    /// The token's times contradict our clock, and no `Date` said whose clock is wrong.
     pub(super) doubtful: bool,
 }
 
@@ -24,26 +26,35 @@ impl Life {
     }
 }
 
-/// Lives shorter than this are renewed in the background only while somebody uses them.
+/// A token of a shorter life must have been used, each one, for the next to be asked for.
 pub(super) const SHORT: Duration = Duration::from_secs(60);
 
 const SHORTEST: f64 = 1.0;
 const LONGEST: f64 = 7.0 * 24.0 * 3600.0;
 /// For a token that does not tell, which is a life that every provider's tokens outlast.
 const UNKNOWN: f64 = 300.0;
+/// A token that becomes valid later than this is of no use to anybody who waits for one.
+const LATEST: f64 = 300.0;
+/// The same where only our own clock says so, which may be the wrong one.
+const LATEST_BY_OUR_CLOCK: f64 = 30.0;
 
 /// The life of a token just granted: the shorter of what the answer states and what the token itself says, measured by
 /// the endpoint's own clock where it shows one, because ours may be wrong by hours.
 pub(super) fn of(grant: &Grant, wall: SystemTime) -> Result<Life, Failure> {
-    let exp = grant.claims.as_ref().and_then(|claims| number(claims.get("exp")?));
+    let claim = |name| grant.claims.as_ref().and_then(|claims| number(claims.get(name)?));
+    let exp = claim("exp");
     let skew = grant.date.map(|date| (unix(date) + 0.5 - unix(wall)).round() as i64);
-    let inherent = exp.map(|exp| exp - unix(grant.date.unwrap_or(wall)));
+    let now = unix(grant.date.unwrap_or(wall));
+    let inherent = exp.map(|exp| exp - now);
     let past = inherent.is_some_and(|left| left < 0.0);
-    if past && grant.date.is_some() {
-        return Err(Failure::new(
-            Cause::Malformed,
-            "the token had expired when the token endpoint handed it out",
-        ));
+    let ahead = claim("nbf").into_iter().chain(claim("iat")).fold(now, f64::max) - now;
+    let early = ahead > if grant.date.is_some() { LATEST } else { LATEST_BY_OUR_CLOCK };
+    if grant.date.is_some() && (past || early) {
+        let what = match past {
+            true => "had expired when the token endpoint handed it out",
+            false => "becomes valid more than five minutes after the token endpoint handed it out",
+        };
+        return Err(Failure::new(Cause::Malformed, format!("the token {what}")));
     }
     let inherent = inherent.filter(|_| !past);
     let left = match (grant.expires_in, inherent) {
@@ -52,7 +63,8 @@ pub(super) fn of(grant: &Grant, wall: SystemTime) -> Result<Life, Failure> {
         (None, None) => UNKNOWN,
     };
     let left = Duration::from_secs_f64(left.clamp(SHORTEST, LONGEST));
-    Ok(Life { left, exp: exp.map(|exp| exp as i64), skew, doubtful: past })
+    let held = if early { Duration::ZERO } else { Duration::from_secs_f64(ahead) };
+    Ok(Life { left, exp: exp.map(|exp| exp as i64), skew, held, doubtful: past || early })
 }
 
 /// How long before its end a token is no longer sent: it has a way to go, and clocks differ.
@@ -122,6 +134,37 @@ mod tests {
             (Some(3600.0), Some(0), Some(0), Some((1.0, false))),
         ] {
             assert_eq!(left(expires_in, exp, date), expected, "{expires_in:?} {exp:?} {date:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_held_until_it_becomes_valid_by_the_endpoints_clock() {
+        let held = |claim: &str, ahead: i64, date: Option<i64>| {
+            let at = |offset: i64| UNIX_EPOCH + Duration::from_secs(NOW.saturating_add_signed(offset));
+            let grant = Grant {
+                authorization: http::HeaderValue::from_static("Bearer x"),
+                expires_in: Some(3600.0),
+                claims: Some(json!({ claim: NOW.saturating_add_signed(ahead) })),
+                date: date.map(at),
+            };
+            of(&grant, at(0)).ok().map(|life| (life.held.as_secs(), life.doubtful))
+        };
+        for claim in ["iat", "nbf"] {
+            for (ahead, date, expected) in [
+                (-3600, Some(0), Some((0, false))),
+                (0, Some(0), Some((0, false))),
+                (1, Some(0), Some((1, false))),
+                (300, Some(0), Some((300, false))),
+                (301, Some(0), None),
+                // Our clock is an hour behind, or ahead: the endpoint's counts.
+                (3610, Some(3600), Some((10, false))),
+                (-3590, Some(-3600), Some((10, false))),
+                // Nobody shows a clock: a little is waited for, much says that ours is wrong.
+                (30, None, Some((30, false))),
+                (31, None, Some((0, true))),
+            ] {
+                assert_eq!(held(claim, ahead, date), expected, "{claim} {ahead} {date:?}");
+            }
         }
     }
 

@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::measures;
+use crate::metrics::Histogram;
+
 /// Between two starts: a second, and a tenth for timers and the network's own variation.
 const BETWEEN_STARTS: Duration = Duration::from_millis(1100);
 /// From an answer to the next start: then the two arrivals are a second apart, however slow the connection was.
@@ -23,6 +26,8 @@ pub(super) struct Pace {
     moved: Notify,
     changed: watch::Sender<()>,
     warned: AtomicU64,
+    /// How long token requests waited for their turn.
+    pub(super) waits: Histogram,
 }
 
 #[derive(Default)]
@@ -53,6 +58,7 @@ impl Pace {
             moved: Notify::new(),
             changed: watch::Sender::new(()),
             warned: AtomicU64::new(0),
+            waits: Histogram::new(measures::SECONDS),
         }
     }
 
@@ -75,6 +81,13 @@ impl Pace {
     /// Until when the host is to be left alone.
     pub(super) fn stopped_until(&self) -> Option<Instant> {
         self.state().stopped_until.filter(|until| *until > Instant::now())
+    }
+
+    /// Whether a request could start at once.
+    pub(super) fn is_free(&self) -> bool {
+        let state = self.state();
+        let now = Instant::now();
+        state.queue.iter().all(|ticket| ticket.granted) && state.not_before(now) <= now
     }
 
     /// Leaves the host alone for this time.

@@ -1,8 +1,10 @@
 //! The renewal task: one for each source, on the control runtime, started again whenever it stops.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -29,7 +31,9 @@ pub(super) async fn supervise(entry: Arc<Entry>, ask: Arc<dyn Ask>, limit: Durat
 async fn renew(entry: Arc<Entry>, ask: Arc<dyn Ask>, limit: Duration) {
     let mut host = entry.pace.changes();
     loop {
+        entry.note_use();
         match entry.plan() {
+            Plan::Serve => entry.serve_held(),
             Plan::Ask if entry.client.claim(entry.id) => ask_in_turn(&entry, &*ask, limit).await,
             // Another source has just begun to probe for the same client: the next plan knows.
             Plan::Ask => tokio::task::yield_now().await,
@@ -38,12 +42,22 @@ async fn renew(entry: Arc<Entry>, ask: Arc<dyn Ask>, limit: Duration) {
                 () = entry.wake.notified() => {}
                 _ = host.changed() => {}
             },
-            Plan::Rest => tokio::select! {
-                () = entry.wake.notified() => {}
-                _ = host.changed() => {}
-            },
+            Plan::Rest => rest(&entry, &mut host).await,
         }
     }
+}
+
+/// Waits for somebody who takes the token or waits for one. Who takes it looks whether anybody rests; so this says that
+/// it does, and only then looks whether the token was taken.
+async fn rest(entry: &Entry, host: &mut watch::Receiver<()>) {
+    entry.resting.store(true, Ordering::SeqCst);
+    if !entry.used.load(Ordering::SeqCst) {
+        tokio::select! {
+            () = entry.wake.notified() => {}
+            _ = host.changed() => {}
+        }
+    }
+    entry.resting.store(false, Ordering::SeqCst);
 }
 
 /// Waits for the turn and asks, unless there is no need any more when something has changed in the queue.

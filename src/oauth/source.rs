@@ -21,7 +21,7 @@ impl TokenSource {
     /// The token, unless there is none or its end has come by either clock.
     pub fn current(&self) -> Option<Arc<Token>> {
         let token = self.entry.token.load_full().filter(|token| token.is_servable(&self.entry.clock))?;
-        self.mark_used(&token);
+        self.mark_used();
         Some(token)
     }
 
@@ -29,7 +29,7 @@ impl TokenSource {
     pub fn peek<R>(&self, read: impl FnOnce(&Token) -> R) -> Option<R> {
         let token = self.entry.token.load();
         let token = token.as_ref().filter(|token| token.is_servable(&self.entry.clock))?;
-        self.mark_used(token);
+        self.mark_used();
         Some(read(token))
     }
 
@@ -42,6 +42,8 @@ impl TokenSource {
         let mut changed = self.entry.changed.subscribe();
         let mut host = self.entry.pace.changes();
         let _waiting = Waiting::new(&self.entry);
+        // Who waits in vain would have used it.
+        self.mark_used();
         loop {
             if let Some(token) = self.current() {
                 return Ok(token);
@@ -78,7 +80,7 @@ impl TokenSource {
                 _ if inner.asking.is_some() => None,
                 Plan::Rest => None,
                 Plan::At(at) => Some(entry.wall_of(at)),
-                Plan::Ask => Some(entry.clock.wall()),
+                Plan::Ask | Plan::Serve => Some(entry.clock.wall()),
             },
             last_error: self.last_error(&inner),
             waiters: entry.waiters.load(Ordering::Relaxed),
@@ -109,11 +111,11 @@ impl TokenSource {
         self.entry.forgive();
     }
 
-    fn mark_used(&self, token: &Token) {
+    fn mark_used(&self) {
         // Loaded first: a store by every request would move the cache line between all cores.
         if !self.entry.used.load(Ordering::Relaxed) {
-            self.entry.used.store(true, Ordering::Relaxed);
-            if token.is_short() {
+            self.entry.used.store(true, Ordering::SeqCst);
+            if self.entry.resting.load(Ordering::SeqCst) {
                 self.entry.wake.notify_one();
             }
         }
@@ -122,8 +124,7 @@ impl TokenSource {
     /// Why waiting until then is useless, if it is.
     fn hopeless(&self, until: Instant) -> Option<Unavailable> {
         let inner = self.entry.state();
-        let late =
-            inner.asking.is_none() && self.entry.allowed(&inner).is_some_and(|allowed| allowed > until);
+        let late = inner.asking.is_none() && self.not_before(&inner).is_some_and(|at| at > until);
         if !late && !self.entry.is_rejected(&inner) {
             return None;
         }
@@ -134,7 +135,7 @@ impl TokenSource {
     fn unavailable(&self) -> Unavailable {
         let inner = self.entry.state();
         let now = Instant::now();
-        let allowed = self.entry.allowed(&inner).filter(|allowed| *allowed > now && inner.asking.is_none());
+        let next = self.not_before(&inner).filter(|at| *at > now && inner.asking.is_none());
         let error = self.last_error(&inner);
         let cause = if self.entry.is_rejected(&inner) {
             Some(Cause::Rejected)
@@ -145,10 +146,18 @@ impl TokenSource {
         };
         let detail = match (error, cause) {
             (Some(error), _) => error.detail,
+            _ if inner.held.is_some() => {
+                "the token that the token endpoint handed out is not valid yet".to_owned()
+            }
             (None, Some(_)) => "the token endpoint asked for fewer requests".to_owned(),
             (None, None) => "the first token has not come yet".to_owned(),
         };
-        Unavailable { cause, retry_after: allowed.map(|allowed| allowed - now), detail }
+        Unavailable { cause, retry_after: next.map(|at| at - now), detail }
+    }
+
+    /// Before this moment no token can come.
+    fn not_before(&self, inner: &Inner) -> Option<Instant> {
+        inner.held.as_ref().map(|held| held.from).or_else(|| self.entry.allowed(inner))
     }
 
     fn last_error(&self, inner: &Inner) -> Option<LastError> {
@@ -160,6 +169,7 @@ impl TokenSource {
         let served = token.as_ref().is_some_and(|token| token.is_servable(&self.entry.clock));
         match token.as_ref() {
             Some(_) if served && inner.asking.is_some() => State::Renewing,
+            Some(_) if served && plan == Plan::Rest => State::Idle,
             Some(_) if served => State::Valid,
             _ if self.entry.is_rejected(inner) => State::Rejected,
             _ if self.entry.pace.stopped_until().is_some() => State::RateLimited,
@@ -177,8 +187,11 @@ impl Drop for TokenSource {
     }
 }
 
-/// Counts a waiter as long as it waits.
-struct Waiting<'a>(&'a Entry);
+/// Counts a waiter as long as it waits, and how long that is.
+struct Waiting<'a> {
+    entry: &'a Entry,
+    since: Instant,
+}
 
 impl Waiting<'_> {
     fn new(entry: &Entry) -> Waiting<'_> {
@@ -186,12 +199,13 @@ impl Waiting<'_> {
         if entry.waiters.fetch_add(1, Ordering::Relaxed) == 0 {
             entry.wake.notify_one();
         }
-        Waiting(entry)
+        Waiting { entry, since: Instant::now() }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiters.fetch_sub(1, Ordering::Relaxed);
+        self.entry.waiters.fetch_sub(1, Ordering::Relaxed);
+        self.entry.measures.waits.observe(self.since.elapsed());
     }
 }

@@ -51,7 +51,7 @@ pub enum State {
     Valid,
     /// A token is served, and the next one is being asked for.
     Renewing,
-    /// The short-lived token has ended and nobody has asked for another.
+    /// Nobody has used the token for a while, so the next one is asked for only when somebody does.
     Idle,
     /// The token has ended and the next one is being asked for.
     Expired,

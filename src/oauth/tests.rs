@@ -1,6 +1,9 @@
 //! The engine on a paused clock, against a scripted token endpoint.
 
+mod demand;
+mod early;
 mod flight;
+mod idle;
 mod lives;
 mod outage;
 mod over_tcp;

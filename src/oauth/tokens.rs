@@ -13,6 +13,7 @@ use super::Config;
 use super::answer::Ask;
 use super::clock::Clock;
 use super::entry::{Entry, State};
+use super::measures::Measures;
 use super::pace::Pace;
 use super::quarantine::Client;
 use super::renewal;
@@ -28,6 +29,7 @@ struct Registry {
     clock: Clock,
     runtime: Handle,
     limit: Duration,
+    idle_after: Duration,
     ids: AtomicU64,
     generations: Arc<AtomicU64>,
     known: Mutex<Known>,
@@ -50,6 +52,7 @@ impl Tokens {
             clock,
             runtime: Handle::current(),
             limit: config.timeout + Duration::from_secs(5),
+            idle_after: config.idle_after,
             ids: AtomicU64::new(0),
             generations: Arc::new(AtomicU64::new(0)),
             known: Mutex::default(),
@@ -77,12 +80,15 @@ impl Tokens {
             pace,
             client,
             token: ArcSwapOption::empty(),
+            idle_after: registry.idle_after,
             used: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
             waiters: Arc::new(AtomicUsize::new(0)),
+            measures: Measures::default(),
             wake: Notify::new(),
             changed: watch::Sender::new(()),
             generations: registry.generations.clone(),
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State::new()),
         });
         let task = renewal::supervise(entry.clone(), registry.ask.clone(), registry.limit);
         let supervisor = registry.runtime.spawn(task).abort_handle();

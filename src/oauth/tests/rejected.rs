@@ -28,7 +28,8 @@ async fn refused_credentials_make_few_requests_and_no_waiting() {
     assert!(bench.asked() <= 30, "{} requests in a day", bench.asked());
     bench.script(|_, number| token(number, 300));
     sleep(secs(3601)).await;
-    assert!(source.current().is_some());
+    assert_eq!(source.status().requests.ok, 1);
+    source.wait(soon()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,6 +70,33 @@ async fn an_outage_is_told_at_its_start_and_at_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outage_of_hours_is_told_in_a_line_for_each_kind_of_failure() {
+    let log = Log::default();
+    let _collected = log.collect(tracing::Level::INFO);
+    let bench = bench(|_, number| match number {
+        1 => token(1, 300),
+        n if n % 3 == 0 => reply(200, "<html>"),
+        n if n % 7 == 0 => panic!("on purpose"),
+        _ => reply(503, ""),
+    });
+    let source = bench.tokens.source(request("a"));
+    for _ in 0..(3 * 360) {
+        sleep(secs(10)).await;
+        let _ = source.wait(Instant::now() + Duration::from_millis(1)).await;
+    }
+    bench.script(|_, number| token(number, 300));
+    sleep(secs(301)).await;
+    let failures = source.status().requests.total() - source.status().requests.ok;
+    assert!(failures > 30, "{failures}");
+    let lines = log.lines();
+    let count = |words: &str| lines.iter().filter(|line| line.contains(words)).count();
+    // One panic at most is told between two tokens, and each kind of failure once.
+    assert_eq!((count("cause=\"transient\""), count("cause=\"malformed\"")), (1, 1), "{lines:#?}");
+    assert_eq!((count("the renewal task panicked;"), count("token obtained again")), (1, 1), "{lines:#?}");
+    assert_eq!(lines.len(), 5, "{lines:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_quarantine_is_told_once_with_what_to_do() {
     let log = Log::default();
     let _collected = log.collect(tracing::Level::INFO);
