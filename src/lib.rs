@@ -30,8 +30,10 @@ pub mod upstream;
 
 pub mod address;
 pub mod body;
+pub mod certificate;
 pub mod descriptors;
 pub mod io;
+pub mod key_file;
 pub mod log;
 pub mod metrics;
 pub mod problem;
