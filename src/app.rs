@@ -173,8 +173,9 @@ pub fn tokens(settings: &Settings) -> Result<oauth::Tokens, StartError> {
         false => tls::plain_client_config(),
     };
     let tls = tls.map_err(StartError::Tls)?;
-    let endpoint = oauth::Endpoint::new(config, tls).map_err(StartError::TokenEndpoint)?;
-    Ok(oauth::Tokens::new(config, Arc::new(endpoint), oauth::Clock::system()))
+    let clock = oauth::Clock::system();
+    let endpoint = oauth::Endpoint::new(config, tls, clock.clone()).map_err(StartError::TokenEndpoint)?;
+    Ok(oauth::Tokens::new(config, Arc::new(endpoint), clock))
 }
 
 type Workers = Vec<(Arc<Shard>, Handle)>;

@@ -6,6 +6,9 @@
 //! a flight single.
 
 mod answer;
+mod assertion;
+mod client_auth;
+mod client_identity;
 mod clock;
 mod demand;
 mod endpoint;
@@ -17,6 +20,7 @@ mod pace;
 mod quarantine;
 mod renewal;
 mod request;
+mod signing_key;
 mod source;
 mod status;
 mod token;
@@ -26,11 +30,14 @@ mod tokens;
 mod tests;
 
 pub use answer::{Answer, Ask, Asked, Cause, Failure};
+pub use client_auth::ClientAuth;
+pub use client_identity::ClientIdentity;
 pub use clock::Clock;
 pub use demand::{Demand, Outcome};
 pub use endpoint::Endpoint;
 pub use measures::Measured;
-pub use request::{ClientAuth, TokenRequest};
+pub use request::TokenRequest;
+pub use signing_key::{KeyError, SigningKey};
 pub use source::TokenSource;
 pub use status::{LastError, Requests, State, Status, Unavailable};
 pub use token::Token;

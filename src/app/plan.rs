@@ -104,6 +104,7 @@ pub fn token_request(credentials: &Credentials, scope: &ScopeSettings) -> TokenR
         endpoint: credentials.token_endpoint.clone(),
         client_id: credentials.client_id.clone(),
         client_auth: ClientAuth::Post(credentials.client_secret.clone()),
+        certificate: None,
         audience: scope.audience.clone(),
         oauth_scope: credentials.oauth_scope.clone(),
         resource: credentials.resource.clone(),

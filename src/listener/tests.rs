@@ -53,6 +53,7 @@ fn worker(upstream: &TcpListener) -> Rc<Shared> {
     let source = tokens.source(TokenRequest {
         endpoint: "http://127.0.0.1/token".to_owned(),
         client_id: "id".to_owned(),
+        certificate: None,
         client_auth: ClientAuth::Post(Secret::from("secret")),
         audience: None,
         oauth_scope: None,

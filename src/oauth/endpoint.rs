@@ -2,63 +2,70 @@
 
 use std::error::Error;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{RequestBuilder, Response};
 
 use super::Config;
 use super::answer::{Answer, Ask, Asked, Cause, Failure};
+use super::client_auth::Proof;
+use super::client_identity::ClientIdentity;
+use super::clock::Clock;
 use super::request::TokenRequest;
+
+mod clients;
+mod time;
+
+use clients::Clients;
+use time::EndpointTime;
 
 /// Asks real token endpoints.
 pub struct Endpoint {
-    through_proxies: Client,
-    direct: Client,
+    clients: Clients,
+    time: Arc<EndpointTime>,
 }
 
 /// More than any token; what is longer is not read to its end.
 const LONGEST: usize = 64 * 1024;
-const CONNECT: Duration = Duration::from_secs(5);
 /// An error's body is only read for its code.
 const ERROR_BODY: Duration = Duration::from_secs(5);
 
 impl Endpoint {
     /// Trusts whom `tls` trusts. `HTTPS_PROXY`, `NO_PROXY` and the like are obeyed, but a loopback endpoint is always
     /// spoken to directly: a company's proxy cannot reach it, and would read the secret.
-    pub fn new(config: &Config, mut tls: rustls::ClientConfig) -> Result<Endpoint, reqwest::Error> {
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let client = |tls: rustls::ClientConfig| -> ClientBuilder {
-            Client::builder()
-                .tls_backend_preconfigured(tls)
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .user_agent(concat!("camunda-auth-proxy/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT)
-                .timeout(config.timeout)
-                // Kept connections would be closed by the other side long before the next request, and a request that
-                // fails because of that counts against the pace.
-                .pool_max_idle_per_host(0)
-        };
-        Ok(Endpoint {
-            through_proxies: client(tls.clone()).build()?,
-            direct: client(tls).no_proxy().build()?,
-        })
+    pub fn new(config: &Config, tls: rustls::ClientConfig, clock: Clock) -> Result<Endpoint, reqwest::Error> {
+        let clients = Clients::new(tls, config.timeout)?;
+        Ok(Endpoint { clients, time: Arc::new(EndpointTime::new(clock)) })
+    }
+
+    /// Now by the clock of the endpoint that is to be asked, as far as it is known.
+    pub(super) fn time(&self, request: &TokenRequest) -> SystemTime {
+        self.time.now(&request.endpoint)
+    }
+
+    /// The request with a proof that was made for it alone.
+    fn prepared(&self, request: &TokenRequest) -> Result<RequestBuilder, Failure> {
+        let proof = request.client_auth.proof(request, self.time(request))?;
+        let headers = headers(request, &proof)?;
+        let pair = self.clients.showing(request.shown_certificate()).map_err(|error| transient(&error))?;
+        let client = if is_loopback(&request.endpoint) { pair.direct } else { pair.through_proxies };
+        Ok(client.post(&request.endpoint).headers(headers).body(request.form(&proof)))
     }
 }
 
 impl Ask for Endpoint {
     fn ask(&self, request: &TokenRequest) -> Asked {
-        let client = if is_loopback(&request.endpoint) { &self.direct } else { &self.through_proxies };
-        let headers = match headers(request) {
-            Ok(headers) => headers,
+        let sent = match self.prepared(request) {
+            Ok(prepared) => prepared.send(),
             Err(failure) => return Box::pin(std::future::ready(Err(failure))),
         };
-        let sent = client.post(&request.endpoint).headers(headers).body(request.form()).send();
+        let (time, endpoint) = (Arc::clone(&self.time), request.endpoint.clone());
         Box::pin(async move {
             let mut response = sent.await.map_err(|error| transient(&error))?;
+            time.note(&endpoint, response.headers());
             let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
             let body = if status == 200 {
                 read(&mut response).await?
@@ -73,10 +80,13 @@ impl Ask for Endpoint {
 }
 
 /// Our fields, each replaced by one of the same name that the request brings.
-fn headers(request: &TokenRequest) -> Result<HeaderMap, Failure> {
+fn headers(request: &TokenRequest, proof: &Proof) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    if let Some(authorization) = &proof.authorization {
+        headers.insert(header::AUTHORIZATION, authorization.clone());
+    }
     for (name, value) in &request.headers {
         let unfit = || {
             let detail =

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::client_auth::{ClientAuth, Proof};
+use super::client_identity::ClientIdentity;
 use crate::secret::Secret;
 
 /// What a token is asked for with. Two requests that differ in anything never share a token.
@@ -17,6 +20,8 @@ pub struct TokenRequest {
     pub client_id: String,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
+    /// The certificate that the connection shows besides, where the endpoint's host wants one of everybody.
+    pub certificate: Option<Arc<ClientIdentity>>,
     /// Whom the token is for.
     pub audience: Option<String>,
     /// OAuth's own `scope` parameter (RFC 6749 §3.3).
@@ -29,35 +34,37 @@ pub struct TokenRequest {
     pub headers: BTreeMap<String, Secret>,
 }
 
-/// How the client proves to the token endpoint who it is, and what with.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ClientAuth {
-    /// Id and secret in the form (`client_secret_post`, RFC 6749 §2.3.1).
-    Post(Secret),
+/// Who asks whom: what a refusal of the client is about.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Asker {
+    endpoint: String,
+    client_id: String,
+    client_auth: ClientAuth,
+    certificate: Option<Arc<ClientIdentity>>,
 }
 
 impl TokenRequest {
     /// The form to send (`application/x-www-form-urlencoded`), always in this order.
-    pub(super) fn form(&self) -> String {
-        let ClientAuth::Post(secret) = &self.client_auth;
-        let own = [
-            ("grant_type", Some("client_credentials")),
-            ("client_id", Some(self.client_id.as_str())),
-            ("client_secret", Some(secret.expose())),
+    pub(super) fn form(&self, proof: &Proof) -> String {
+        let proof = proof.parameters.iter().map(|(name, value)| (*name, Some(value.expose())));
+        let own = [("grant_type", Some("client_credentials"))].into_iter().chain(proof).chain([
             ("audience", self.audience.as_deref()),
             ("scope", self.oauth_scope.as_deref()),
             ("resource", self.resource.as_deref()),
-        ];
-        let mut form = String::new();
-        let own = own.into_iter().filter(|(name, _)| !self.extra.contains_key(*name));
-        for (name, value) in own.filter_map(|(name, value)| Some((name, value?))) {
-            add(&mut form, name, value);
+        ]);
+        let own = own.filter(|(name, _)| !self.extra.contains_key(*name));
+        let own = own.filter_map(|(name, value)| Some((name, value?)));
+        let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs = own.chain(extra).map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+        pairs.collect::<Vec<_>>().join("&")
+    }
+
+    /// The certificate that the connection shows.
+    pub(super) fn shown_certificate(&self) -> Option<&Arc<ClientIdentity>> {
+        match &self.client_auth {
+            ClientAuth::Mtls(identity) => Some(identity),
+            _ => self.certificate.as_ref(),
         }
-        for (name, value) in &self.extra {
-            add(&mut form, name, value);
-        }
-        form
     }
 
     /// The token host: requests to it share one pace, whatever the port, because the service counts by address.
@@ -79,14 +86,20 @@ impl TokenRequest {
         }
     }
 
-    /// Who asks whom: what a refusal of the client is about.
-    pub(super) fn client(&self) -> (String, String, ClientAuth) {
-        (self.endpoint.clone(), self.client_id.clone(), self.client_auth.clone())
+    /// Who asks whom.
+    pub(super) fn asker(&self) -> Asker {
+        Asker {
+            endpoint: self.endpoint.clone(),
+            client_id: self.client_id.clone(),
+            client_auth: self.client_auth.clone(),
+            certificate: self.certificate.clone(),
+        }
     }
 
     /// Whether both ask the same endpoint for the same thing as the same client, be it with another proof of who it is.
     pub(super) fn differs_in_client_auth_only(&self, other: &TokenRequest) -> bool {
-        *self == TokenRequest { client_auth: self.client_auth.clone(), ..other.clone() }
+        let (client_auth, certificate) = (self.client_auth.clone(), self.certificate.clone());
+        *self == TokenRequest { client_auth, certificate, ..other.clone() }
     }
 }
 
@@ -97,6 +110,7 @@ impl fmt::Debug for TokenRequest {
             .field("endpoint", &self.shown())
             .field("client_id", &self.client_id)
             .field("client_auth", &self.client_auth)
+            .field("certificate", &self.certificate)
             .field("audience", &self.audience)
             .field("oauth_scope", &self.oauth_scope)
             .field("resource", &self.resource)
@@ -110,16 +124,9 @@ impl fmt::Debug for TokenRequest {
 /// the WHATWG rules would encode. The space stays here too, because a form writes it as `+`.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
 
-fn add(form: &mut String, name: &str, value: &str) {
-    if !form.is_empty() {
-        form.push('&');
-    }
-    for (text, end) in [(name, "="), (value, "")] {
-        for piece in utf8_percent_encode(text, ESCAPED) {
-            form.extend(piece.chars().map(|c| if c == ' ' { '+' } else { c }));
-        }
-        form.push_str(end);
-    }
+/// A text as a form holds it.
+pub(super) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string().replace(' ', "+")
 }
 
 #[cfg(test)]
@@ -131,60 +138,13 @@ pub(super) mod tests {
             endpoint: "https://login.example/oauth/token".into(),
             client_id: "id".into(),
             client_auth: ClientAuth::Post("canary-secret".into()),
+            certificate: None,
             audience: Some(audience.into()),
             oauth_scope: None,
             resource: None,
             extra: BTreeMap::new(),
             headers: BTreeMap::new(),
         }
-    }
-
-    #[test]
-    fn the_form_has_exactly_these_bytes() {
-        let start = "grant_type=client_credentials&client_id=id&client_secret=canary-secret";
-        let bare = TokenRequest { audience: None, ..request("") };
-        for (audience, oauth_scope, resource, extra, rest) in [
-            (None, None, None, None, ""),
-            (Some("zeebe.camunda.io"), None, None, None, "&audience=zeebe.camunda.io"),
-            (None, Some("api://x/.default y"), None, None, "&scope=api%3A%2F%2Fx%2F.default+y"),
-            (None, None, Some("urn:a"), None, "&resource=urn%3Aa"),
-            (None, None, None, Some(("org", "1 2")), "&org=1+2"),
-            (Some("a"), Some("b"), None, None, "&audience=a&scope=b"),
-            (Some("a"), None, Some("c"), None, "&audience=a&resource=c"),
-            (Some("a"), None, None, Some(("d", "e")), "&audience=a&d=e"),
-            (None, Some("b"), Some("c"), None, "&scope=b&resource=c"),
-            (None, Some("b"), None, Some(("d", "e")), "&scope=b&d=e"),
-            (None, None, Some("c"), Some(("d", "e")), "&resource=c&d=e"),
-        ] {
-            let made = TokenRequest {
-                audience: audience.map(str::to_owned),
-                oauth_scope: oauth_scope.map(str::to_owned),
-                resource: resource.map(str::to_owned),
-                extra: extra.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
-                ..bare.clone()
-            };
-            assert_eq!(made.form(), format!("{start}{rest}"));
-        }
-    }
-
-    #[test]
-    fn every_character_survives_the_form() {
-        let made = TokenRequest {
-            client_id: "a~b.c_d-e".into(),
-            client_auth: ClientAuth::Post("p+%/ä&= :x\n\"*".into()),
-            ..request("z")
-        };
-        assert_eq!(
-            made.form(),
-            "grant_type=client_credentials&client_id=a~b.c_d-e\
-             &client_secret=p%2B%25%2F%C3%A4%26%3D+%3Ax%0A%22%2A&audience=z"
-        );
-    }
-
-    #[test]
-    fn an_extra_parameter_replaces_ours_of_the_same_name() {
-        let made = TokenRequest { extra: [("audience".to_owned(), "b".to_owned())].into(), ..request("a") };
-        assert!(made.form().ends_with("&client_secret=canary-secret&audience=b"), "{}", made.form());
     }
 
     #[test]
@@ -198,5 +158,14 @@ pub(super) mod tests {
         assert!(!format!("{made:?}").contains("canary"), "{made:?}");
         assert_eq!(made.shown(), "https://Login.Example.:8443/oauth/token");
         assert_eq!(made.host(), "login.example");
+    }
+
+    #[test]
+    fn another_proof_of_the_same_client_is_told_from_another_request() {
+        let one = request("a");
+        let basic = TokenRequest { client_auth: ClientAuth::Basic("other".into()), ..one.clone() };
+        assert!(one.differs_in_client_auth_only(&basic) && one != basic && one.asker() != basic.asker());
+        assert!(!one.differs_in_client_auth_only(&request("b")));
+        assert!(one.asker() == request("b").asker());
     }
 }

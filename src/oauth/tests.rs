@@ -3,6 +3,7 @@
 mod demand;
 mod early;
 mod flight;
+mod golden;
 mod idle;
 mod lives;
 mod outage;

@@ -17,7 +17,7 @@ use super::measures::Measures;
 use super::pace::Pace;
 use super::quarantine::Client;
 use super::renewal;
-use super::request::{ClientAuth, TokenRequest};
+use super::request::{Asker, TokenRequest};
 use super::source::TokenSource;
 
 /// All sources of the process. Clones are the same registry.
@@ -38,7 +38,7 @@ struct Registry {
 #[derive(Default)]
 struct Known {
     sources: HashMap<TokenRequest, Weak<TokenSource>>,
-    clients: HashMap<(String, String, ClientAuth), Weak<Client>>,
+    clients: HashMap<Asker, Weak<Client>>,
     /// Kept for good: dropping a source and making it anew must not outrun the pace.
     hosts: HashMap<String, Arc<Pace>>,
 }
@@ -70,7 +70,7 @@ impl Tokens {
         known.sources.retain(|_, source| source.strong_count() > 0);
         known.clients.retain(|_, client| client.strong_count() > 0);
         let pace = known.hosts.entry(request.host()).or_insert_with(|| Arc::new(Pace::new())).clone();
-        let key = request.client();
+        let key = request.asker();
         let client = known.clients.get(&key).and_then(Weak::upgrade).unwrap_or_default();
         known.clients.insert(key, Arc::downgrade(&client));
         let entry = Arc::new(Entry {

@@ -36,20 +36,24 @@ where
 }
 
 pub(super) fn endpoint(timeout: Duration) -> Endpoint {
-    trusting(rustls::RootCertStore::empty(), timeout)
+    endpoint_at(timeout, Clock::system())
+}
+
+pub(super) fn endpoint_at(timeout: Duration, clock: Clock) -> Endpoint {
+    trusting(rustls::RootCertStore::empty(), timeout, clock)
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn trusting(roots: rustls::RootCertStore, timeout: Duration) -> Endpoint {
+fn trusting(roots: rustls::RootCertStore, timeout: Duration, clock: Clock) -> Endpoint {
     let tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Endpoint::new(&Config { timeout, ..Config::default() }, tls).unwrap()
+    Endpoint::new(&Config { timeout, ..Config::default() }, tls, clock).unwrap()
 }
 
 async fn ask(answer: &'static [u8]) -> (Result<Answer, Failure>, String) {
@@ -211,5 +215,5 @@ async fn an_endpoint_over_tls_is_trusted_by_the_roots_that_were_handed_in_alone(
     assert!(refused.detail.contains("certificate"), "{refused}");
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate).unwrap();
-    assert_eq!(trusting(roots, secs(5)).ask(&request).await.unwrap().status, 200);
+    assert_eq!(trusting(roots, secs(5), Clock::system()).ask(&request).await.unwrap().status, 200);
 }

@@ -5,7 +5,7 @@ use super::*;
 const REFUSED: &str = r#"{"error":"invalid_client"}"#;
 
 fn secret(request: &TokenRequest) -> &str {
-    let ClientAuth::Post(secret) = &request.client_auth;
+    let ClientAuth::Post(secret) = &request.client_auth else { panic!("another method") };
     secret.expose()
 }
 
