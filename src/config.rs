@@ -9,6 +9,7 @@ use crate::proxy::AccessLog;
 use crate::{access, admin, listener, oauth, shutdown, upstream};
 
 mod check;
+mod client_auth;
 mod collect;
 mod effective;
 mod environment;
@@ -17,6 +18,7 @@ mod merge;
 mod settings;
 mod sources;
 
+pub use client_auth::ClientProof;
 pub use effective::Effective;
 pub use settings::{Migrated, ScopeSettings, Settings};
 pub use sources::{Flag, Sources};

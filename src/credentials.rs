@@ -25,7 +25,7 @@ pub use names::Key;
 pub struct Credentials {
     /// The client id.
     pub client_id: String,
-    /// The client secret.
+    /// The client secret. Empty where the client proves who it is by other means and none was given.
     pub client_secret: Secret,
     /// The token endpoint (RFC 6749 §3.2): an absolute `https` or `http` URL.
     pub token_endpoint: String,

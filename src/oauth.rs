@@ -30,7 +30,7 @@ mod tokens;
 mod tests;
 
 pub use answer::{Answer, Ask, Asked, Cause, Failure};
-pub use client_auth::ClientAuth;
+pub use client_auth::{ClientAuth, ClientAuthMethod};
 pub use client_identity::ClientIdentity;
 pub use clock::Clock;
 pub use demand::{Demand, Outcome};
@@ -63,6 +63,25 @@ pub struct Config {
     pub client_secret: Option<Secret>,
     /// A file that holds the client secret; spaces and line ends around it are cut.
     pub client_secret_file: Option<PathBuf>,
+    /// How the client proves who it is.
+    pub client_auth: ClientAuthMethod,
+    /// The private key, as PEM or PKCS#12: signs with `private_key_jwt`; else its certificate is shown in TLS.
+    pub key_file: Option<PathBuf>,
+    /// The password of an encrypted key file.
+    #[serde(serialize_with = "crate::secret::redacted")]
+    pub key_password: Option<Secret>,
+    /// A file that holds the key file's password; line ends behind it are cut.
+    pub key_password_file: Option<PathBuf>,
+    /// Which key of a PKCS#12 file is meant, when it holds several.
+    pub key_alias: Option<String>,
+    /// PEM file of the key's certificate, when that is not in the key file; those of its authorities follow.
+    pub cert_file: Option<PathBuf>,
+    /// The `kid` of assertions, by which the provider finds the public key.
+    pub key_id: Option<String>,
+    /// The `aud` of assertions, where it is not the token endpoint's URL.
+    pub assertion_audience: Option<String>,
+    /// The file in which the platform keeps the token that `workload_token` sends.
+    pub workload_token_file: Option<PathBuf>,
     /// OAuth's own `scope` parameter (RFC 6749 §3.3), for providers that want one.
     pub oauth_scope: Option<String>,
     /// The `resource` parameter (RFC 8707), for providers that want one.
@@ -89,6 +108,15 @@ impl Default for Config {
             client_id: None,
             client_secret: None,
             client_secret_file: None,
+            client_auth: ClientAuthMethod::default(),
+            key_file: None,
+            key_password: None,
+            key_password_file: None,
+            key_alias: None,
+            cert_file: None,
+            key_id: None,
+            assertion_audience: None,
+            workload_token_file: None,
             oauth_scope: None,
             resource: None,
             allow_plaintext: false,

@@ -80,20 +80,20 @@ impl Control {
         verdict.moved.is_some()
     }
 
-    /// Takes over a new client id and secret as soon as the file has them: rejected credentials are tried again at
-    /// once then, also when only the file's time has changed.
+    /// Takes over a new client id, secret, key or certificate as soon as its file has it: rejected credentials are tried
+    /// again at once then, also when only the file's time has changed.
     fn take_over_credentials(&mut self) {
         match Settings::load(&self.sources) {
-            Ok(Settings { credentials, .. }) => {
-                let ours = &self.plan.credentials;
-                if (&credentials.client_id, &credentials.client_secret)
-                    == (&ours.client_id, &ours.client_secret)
-                {
+            Ok(Settings { credentials, proof, .. }) => {
+                let (old, new) = (self.plan.proof.note(), proof.note());
+                if !self.plan.rotate(credentials.client_id, proof) {
                     self.plan.retry();
                     return;
                 }
-                self.plan.replace_credentials(credentials.client_id, credentials.client_secret);
                 self.apply();
+                let mut notes = self.admin.state.notes.lock().unwrap_or_else(PoisonError::into_inner);
+                notes.retain(|note| Some(note) != old.as_ref());
+                notes.extend(new);
                 tracing::info!(target: "config", "the credentials have changed; new tokens are being asked for");
             }
             Err(problems) => tracing::warn!(

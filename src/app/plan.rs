@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::admin::{ScopeState, Upstreams};
-use crate::config::{ScopeSettings, Settings};
+use crate::config::{ClientProof, ScopeSettings, Settings};
 use crate::credentials::Credentials;
-use crate::oauth::{ClientAuth, TokenRequest, TokenSource, Tokens};
+use crate::oauth::{TokenRequest, TokenSource, Tokens};
 use crate::proxy::{Destination, Destinations};
 use crate::route::{Leg, RouteTable};
 use crate::scope::Scope;
-use crate::secret::Secret;
 use crate::upstream::{Origin, OriginError, ScopeConfig};
 
 /// What is served, and with which tokens; made into destinations anew when an address or a credential changes.
 pub(super) struct Plan {
     tokens: Tokens,
     pub(super) credentials: Credentials,
+    pub(super) proof: ClientProof,
     pub(super) scopes: BTreeMap<Scope, ScopeSettings>,
     sources: BTreeMap<Scope, Arc<TokenSource>>,
 }
@@ -25,17 +25,22 @@ impl Plan {
     /// Asks for the first tokens at once.
     pub(super) fn new(settings: &Settings, tokens: Tokens) -> Plan {
         let (credentials, scopes) = (settings.credentials.clone(), settings.scopes.clone());
-        let mut plan = Plan { tokens, credentials, scopes, sources: BTreeMap::new() };
+        let proof = settings.proof.clone();
+        let mut plan = Plan { tokens, credentials, proof, scopes, sources: BTreeMap::new() };
         plan.renew_sources();
         plan
     }
 
-    /// The credentials file holds another client id or secret: tokens that are still good are served until the new
-    /// ones are there.
-    pub(super) fn replace_credentials(&mut self, client_id: String, client_secret: Secret) {
+    /// Takes over another client id, secret, key or certificate, and tells whether there was one. Tokens that are still
+    /// good are served until the new ones are there.
+    pub(super) fn rotate(&mut self, client_id: String, proof: ClientProof) -> bool {
+        if (&client_id, &proof) == (&self.credentials.client_id, &self.proof) {
+            return false;
+        }
         self.credentials.client_id = client_id;
-        self.credentials.client_secret = client_secret;
+        self.proof = proof;
         self.renew_sources();
+        true
     }
 
     /// The file was written again with the same credentials: whoever did that wants another try.
@@ -88,7 +93,7 @@ impl Plan {
 
     fn renew_sources(&mut self) {
         for (scope, settings) in &self.scopes {
-            let request = token_request(&self.credentials, settings);
+            let request = token_request(&self.credentials, &self.proof, settings);
             let source = match self.sources.get(scope) {
                 Some(old) => self.tokens.succeed(old, request),
                 None => self.tokens.source(request),
@@ -99,12 +104,12 @@ impl Plan {
 }
 
 /// The token request of a scope.
-pub fn token_request(credentials: &Credentials, scope: &ScopeSettings) -> TokenRequest {
+pub fn token_request(credentials: &Credentials, proof: &ClientProof, scope: &ScopeSettings) -> TokenRequest {
     TokenRequest {
         endpoint: credentials.token_endpoint.clone(),
         client_id: credentials.client_id.clone(),
-        client_auth: ClientAuth::Post(credentials.client_secret.clone()),
-        certificate: None,
+        client_auth: proof.client_auth.clone(),
+        certificate: proof.certificate.clone(),
         audience: scope.audience.clone(),
         oauth_scope: credentials.oauth_scope.clone(),
         resource: credentials.resource.clone(),

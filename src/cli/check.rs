@@ -47,6 +47,7 @@ fn report(settings: &Settings) -> Value {
     json!({
         "valid": true,
         "client_id": settings.credentials.client_id,
+        "client_auth": settings.proof.client_auth.method(),
         "token_endpoint": settings.credentials.token_endpoint,
         "cluster_id": settings.credentials.cluster_id,
         "listeners": settings.listeners.iter().map(|listener| listener.address.to_string()).collect::<Vec<_>>(),
@@ -71,6 +72,7 @@ fn told(settings: &Settings) -> String {
         "The configuration is valid.".to_owned(),
         String::new(),
         format!("client id       {}", settings.credentials.client_id),
+        format!("client auth     {}", settings.proof.client_auth.method().name()),
         format!("token endpoint  {}", settings.credentials.token_endpoint),
     ];
     for listener in &settings.listeners {

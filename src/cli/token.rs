@@ -49,7 +49,7 @@ impl TokenCommand {
             );
             return problems::report(&[Problem::new("", "", text, "")], format);
         };
-        match ask(&settings, app::token_request(&settings.credentials, scope)) {
+        match ask(&settings, app::token_request(&settings.credentials, &settings.proof, scope)) {
             Ok(token) => self.show(&token, scope.audience.as_deref()),
             Err(Failed::Setup(text)) => problems::report(&[Problem::new("", "", text, "")], format),
             Err(Failed::Token(unavailable)) => {

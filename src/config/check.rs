@@ -21,6 +21,10 @@ pub(super) fn check(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Pr
         let message = "oauth.client_secret and oauth.client_secret_file are both set";
         refuse("oauth.client_secret", message, "keep one of them");
     }
+    if config.oauth.key_password.is_some() && config.oauth.key_password_file.is_some() {
+        let message = "oauth.key_password and oauth.key_password_file are both set";
+        refuse("oauth.key_password", message, "keep one of them");
+    }
     if config.limits.connections == 0 {
         refuse("limits.connections", "no connection could ever be accepted", "write 1 or more");
     }

@@ -83,7 +83,11 @@ fn problem(figment: &Figment, tree: &Value, error: &Error, path: &[String]) -> P
             let outer = &path[..path.len().saturating_sub(1)];
             ("there is no such key".to_owned(), unknown(&origin, outer, field, known))
         }
-        Kind::UnknownVariant(_, known) => (format!("expected {}", one_of(known)), String::new()),
+        Kind::UnknownVariant(word, known) => {
+            let slip = did_you_mean(word, known.iter().copied());
+            let remedy = slip.map(|word| format!("did you mean `{word}`?")).unwrap_or_default();
+            (format!("expected {}", one_of(known)), remedy)
+        }
         Kind::MissingField(_) => ("the key is missing".to_owned(), "write it".to_owned()),
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
             (format!("expected {}", expectation(expected)), String::new())

@@ -81,7 +81,8 @@ fn from_credentials(
     };
     let derived = "derived from region and cluster id";
     add(Key::ClientId, Some(credentials.client_id.clone()), "");
-    add(Key::ClientSecret, Some(REDACTED.to_owned()), "");
+    let secret = Some(REDACTED.to_owned()).filter(|_| !credentials.client_secret.is_empty());
+    add(Key::ClientSecret, secret, "");
     add(Key::TokenEndpoint, Some(credentials.token_endpoint.clone()), "default of Camunda's SaaS");
     add(Key::OauthScope, credentials.oauth_scope.clone(), "");
     add(Key::Resource, credentials.resource.clone(), "");

@@ -18,6 +18,9 @@ pub(super) fn credentials(
     origin: &impl Fn(&str) -> String,
 ) -> Result<Credentials, Vec<Problem>> {
     let mut draft = draft(config, sources, origin)?;
+    if !config.oauth.client_auth.has_secret() {
+        draft.want_no_secret();
+    }
     override_with(&mut draft, config, origin)?;
     let mut problems = plaintext(&draft, config);
     let finished = draft.finish().map_err(|more| problems.extend(more));
@@ -123,21 +126,27 @@ fn override_with(
 
 /// Origins and warnings with the credentials file's name.
 fn named_by_file(mut credentials: Credentials, config: &Config) -> Credentials {
-    let secret_file = config.oauth.client_secret_file.iter();
+    let oauth = &config.oauth;
+    let files = [
+        (&config.credentials, "client secret"),
+        (&oauth.client_secret_file, "client secret"),
+        (&oauth.key_file, "private key"),
+        (&oauth.key_password_file, "password"),
+    ];
     let open: Vec<String> =
-        config.credentials.iter().chain(secret_file).filter_map(|path| readable(path)).collect();
+        files.iter().filter_map(|(path, holds)| readable(path.as_ref()?, holds)).collect();
     credentials = renamed_by_file(credentials, config);
     credentials.warnings.extend(open);
     credentials
 }
 
-/// A warning when others on this machine can read a file with the secret. A link is a mounted secret, as Kubernetes
+/// A warning when others on this machine can read a file with a secret. A link is a mounted secret, as Kubernetes
 /// makes them; who may read those is decided elsewhere.
-fn readable(path: &Path) -> Option<String> {
+fn readable(path: &Path, holds: &str) -> Option<String> {
     let metadata = std::fs::symlink_metadata(path).ok()?;
     let open = metadata.is_file() && metadata.permissions().mode() & 0o077 != 0;
     let path = path.display();
-    open.then(|| format!("{path}: other users can read the client secret in it; run `chmod 600 {path}`"))
+    open.then(|| format!("{path}: other users can read the {holds} in it; run `chmod 600 {path}`"))
 }
 
 fn renamed_by_file(mut credentials: Credentials, config: &Config) -> Credentials {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use figment::Figment;
 
@@ -12,6 +13,7 @@ use crate::scope::Scope;
 use crate::upstream::{Protocol, ScopeConfig};
 use crate::upstream_address::UpstreamAddress;
 
+use super::client_auth::{self, ClientProof};
 use super::effective::{self, Effective};
 use super::{Config, Hosts, Scopes, Sources, check, collect, merge};
 
@@ -22,6 +24,8 @@ pub struct Settings {
     pub config: Config,
     /// The credentials, with what the configuration overrides in them.
     pub credentials: Credentials,
+    /// How the client proves who it is.
+    pub proof: ClientProof,
     /// The listeners to open.
     pub listeners: Vec<listener::Config>,
     /// The granted scopes that have an address.
@@ -102,12 +106,17 @@ impl Settings {
             Ok(credentials) => credentials,
             Err(more) => {
                 problems.extend(more);
+                problems.extend(client_auth::check(&config.oauth, &origin));
                 return Err(without_repetition(problems));
             }
         };
-        if !problems.is_empty() {
-            return Err(without_repetition(problems));
-        }
+        let proof = match client_auth::client_proof(&config.oauth, &credentials, &origin) {
+            Ok(proof) if problems.is_empty() => proof,
+            failed => {
+                problems.extend(failed.err().into_iter().flatten());
+                return Err(without_repetition(problems));
+            }
+        };
         let scopes = scopes(&config, &credentials);
         if scopes.is_empty() {
             let origin =
@@ -118,8 +127,18 @@ impl Settings {
         }
         let mut files = sources.files_to_read();
         files.extend(config.credentials.clone());
-        files.extend(config.oauth.client_secret_file.clone());
+        let oauth = &config.oauth;
+        for named in [
+            &oauth.client_secret_file,
+            &oauth.key_file,
+            &oauth.key_password_file,
+            &oauth.cert_file,
+            &oauth.workload_token_file,
+        ] {
+            files.extend(named.clone());
+        }
         let mut warnings = credentials.warnings.clone();
+        warnings.extend(proof.warning(SystemTime::now()));
         let addressless = credentials.scopes.iter().filter(|scope| !scopes.contains_key(scope));
         warnings.extend(
             addressless.map(|scope| format!("{scope} is granted, but has no address: it is not served")),
@@ -127,7 +146,8 @@ impl Settings {
         Ok(Settings {
             effective: effective::effective(&config, &credentials, &scopes, &origin),
             listeners: config.listeners(),
-            notes: credentials.notes.clone(),
+            notes: credentials.notes.iter().cloned().chain(proof.note()).collect(),
+            proof,
             warnings,
             scopes,
             files,

@@ -8,6 +8,7 @@ use super::collect::collect;
 use super::*;
 use crate::problem::Problem;
 
+mod client_auth;
 mod layers;
 mod merged;
 mod mistakes;

@@ -17,6 +17,8 @@ pub struct Draft {
     /// By meaning, and there by the name's place: the first that is not empty counts.
     found: BTreeMap<(Key, usize), Variable>,
     overrides: BTreeMap<Key, Variable>,
+    /// The client proves who it is by other means.
+    pub(super) secretless: bool,
     /// Names that mean nothing here; one of them may be a slip.
     pub(super) unknown: Vec<Variable>,
     pub(super) warnings: Vec<String>,
@@ -44,6 +46,11 @@ impl Draft {
     /// Sets what counts more than the file. `name` and `origin` say where it comes from.
     pub fn set(&mut self, key: Key, name: &str, value: Secret, origin: String) {
         self.overrides.insert(key, Variable { name: name.to_owned(), value, origin });
+    }
+
+    /// The client proves who it is by other means than a secret, so that none is missing.
+    pub fn want_no_secret(&mut self) {
+        self.secretless = true;
     }
 
     /// Addresses that would be spoken to in plaintext beyond loopback, each with its name and origin.

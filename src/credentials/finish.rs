@@ -74,19 +74,19 @@ pub(super) fn finish(mut draft: Draft) -> Result<Credentials, Vec<Problem>> {
     let endpointless = derived.token_endpoint.is_none() && draft.first(Key::TokenEndpoint).is_none();
     let absent = [
         (client_id.is_none(), "the client id", Key::ClientId),
-        (client_secret.is_none(), "the client secret", Key::ClientSecret),
+        (client_secret.is_none() && !draft.secretless, "the client secret", Key::ClientSecret),
         (endpointless, "the token endpoint", Key::TokenEndpoint),
         (addressless && problems.is_empty(), "an address of the cluster", Key::GrpcAddress),
     ];
     problems.extend(missing(&draft, absent.into_iter().filter(|(absent, ..)| *absent)));
-    let (Some(client_id), Some(client_secret), Some(token_endpoint), true) =
-        (client_id, client_secret, derived.token_endpoint, problems.is_empty())
+    let (Some(client_id), Some(token_endpoint), true) =
+        (client_id, derived.token_endpoint, problems.is_empty())
     else {
         return Err(problems);
     };
     Ok(Credentials {
         client_id: client_id.value.expose().trim().to_owned(),
-        client_secret: client_secret.value.expose().trim().into(),
+        client_secret: client_secret.map_or("", |secret| secret.value.expose().trim()).into(),
         token_endpoint,
         audience: text(Key::Audience(Scope::Zeebe)),
         audiences: Scope::ALL.into_iter().filter_map(|s| Some((s, text(Key::Audience(s))?))).collect(),

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
+use serde::{Deserialize, Serialize};
 
 use super::answer::{Cause, Failure};
 use super::assertion::{self, Assertion};
@@ -32,20 +33,55 @@ pub enum ClientAuth {
     WorkloadToken(PathBuf),
 }
 
+/// The method alone, as it is configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthMethod {
+    /// Id and secret in the form.
+    #[default]
+    ClientSecretPost,
+    /// Id and secret in the `authorization` field.
+    ClientSecretBasic,
+    /// An assertion signed with a key.
+    PrivateKeyJwt,
+    /// A certificate shown in TLS.
+    TlsClientAuth,
+    /// A token of the platform.
+    WorkloadToken,
+}
+
+impl ClientAuthMethod {
+    /// The word for it in configuration and reports; the first four are those of OpenID Connect.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ClientAuthMethod::ClientSecretPost => "client_secret_post",
+            ClientAuthMethod::ClientSecretBasic => "client_secret_basic",
+            ClientAuthMethod::PrivateKeyJwt => "private_key_jwt",
+            ClientAuthMethod::TlsClientAuth => "tls_client_auth",
+            ClientAuthMethod::WorkloadToken => "workload_token",
+        }
+    }
+
+    /// Whether it wants a client secret.
+    pub const fn has_secret(self) -> bool {
+        matches!(self, ClientAuthMethod::ClientSecretPost | ClientAuthMethod::ClientSecretBasic)
+    }
+}
+
 /// `client_assertion_type` of a JWT (RFC 7523 §2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// More than any platform's token.
 const LONGEST_TOKEN: usize = 32 * 1024;
 
 impl ClientAuth {
-    /// The method's name in configuration and reports.
-    pub const fn method(&self) -> &'static str {
+    /// The method.
+    pub const fn method(&self) -> ClientAuthMethod {
         match self {
-            ClientAuth::Post(_) => "client_secret_post",
-            ClientAuth::Basic(_) => "client_secret_basic",
-            ClientAuth::PrivateKeyJwt(_) => "private_key_jwt",
-            ClientAuth::Mtls(_) => "tls_client_auth",
-            ClientAuth::WorkloadToken(_) => "workload_token",
+            ClientAuth::Post(_) => ClientAuthMethod::ClientSecretPost,
+            ClientAuth::Basic(_) => ClientAuthMethod::ClientSecretBasic,
+            ClientAuth::PrivateKeyJwt(_) => ClientAuthMethod::PrivateKeyJwt,
+            ClientAuth::Mtls(_) => ClientAuthMethod::TlsClientAuth,
+            ClientAuth::WorkloadToken(_) => ClientAuthMethod::WorkloadToken,
         }
     }
 
