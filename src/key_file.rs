@@ -4,6 +4,7 @@ use std::fmt;
 
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use secrecy::zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
@@ -12,7 +13,7 @@ mod pkcs12;
 /// What a file holds. The key is zeroed when this is dropped.
 pub struct KeyFile {
     /// The private key.
-    pub key: PrivateKeyDer<'static>,
+    pub key: Zeroizing<PrivateKeyDer<'static>>,
     /// The key's own certificate first, then its authorities'. Empty when the file holds none.
     pub certificates: Vec<CertificateDer<'static>>,
     /// The name that a PKCS#12 file gives the key.
@@ -63,7 +64,7 @@ fn pem(text: &str, password: Option<&Secret>) -> Result<KeyFile, Error> {
         keys.push(decrypted(encrypted, password.ok_or(Error::PasswordMissing)?)?);
     }
     match (keys.len(), keys.pop()) {
-        (1, Some(key)) => Ok(KeyFile { key, certificates, alias: None }),
+        (1, Some(key)) => Ok(KeyFile { key: key.into(), certificates, alias: None }),
         (0, _) | (_, None) => Err(Error::NoKey),
         _ => Err(Error::SeveralKeys(Vec::new())),
     }

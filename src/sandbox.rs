@@ -7,6 +7,7 @@
 mod authority;
 pub mod authorization_server;
 mod body;
+mod client_certificate;
 pub mod cluster;
 mod front;
 mod grpc;
@@ -106,6 +107,7 @@ impl Sandbox {
         let authority = Authority::new()?;
         let tls = |protocols: &[&[u8]]| config.tls.then(|| authority.server_config(protocols)).transpose();
         let (web, h2) = (tls(&[b"h2", b"http/1.1"])?, tls(&[b"h2"])?);
+        let asking = config.tls.then(|| authority.asking_config(&[b"h2", b"http/1.1"])).transpose()?;
         let ports = Ports::bind()?;
         let addresses = ports.addresses(&config)?;
         let issuer = addresses.token_endpoint.trim_end_matches("oauth/token");
@@ -125,7 +127,7 @@ impl Sandbox {
         let tokens = server.clone();
         listening.push(serve::serve(
             ports.token,
-            web.clone(),
+            Speech { tls: asking, ..web.clone() },
             connections.clone(),
             move |connection, request| authorization_server::http::serve(tokens.clone(), connection, request),
         ));

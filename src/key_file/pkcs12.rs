@@ -1,7 +1,7 @@
 //! PKCS#12 (RFC 7292), as openssl, Java's keytool and Windows write it.
 
 use p12_keystore::{CertificateBag, Pkcs12Archive, PrivateKeyBag};
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::{Error, KeyFile};
 use crate::secret::Secret;
@@ -22,7 +22,7 @@ pub(super) fn parse(bytes: &[u8], password: Option<&Secret>, alias: Option<&str>
         (None, _) => return Err(Error::NoSuchAlias(names())),
     };
     Ok(KeyFile {
-        key: PrivatePkcs8KeyDer::from(key.key.as_der().to_vec()).into(),
+        key: PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.key.as_der().to_vec())).into(),
         certificates: chain(key, &archive.certs),
         alias: key.friendly_name.clone(),
     })

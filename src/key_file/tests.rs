@@ -20,9 +20,9 @@ fn one_key_is_the_same_in_every_form() {
         let file = read(name, Some(PASSWORD), None).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(file.key.secret_der() == pkcs8, "{name}");
     }
-    assert!(matches!(read("rsa.pkcs1.pem", None, None).unwrap().key, PrivateKeyDer::Pkcs1(_)));
-    assert!(matches!(read("ec.sec1.pem", None, None).unwrap().key, PrivateKeyDer::Sec1(_)));
-    assert!(matches!(read("ec.pem", None, None).unwrap().key, PrivateKeyDer::Pkcs8(_)));
+    assert!(matches!(*read("rsa.pkcs1.pem", None, None).unwrap().key, PrivateKeyDer::Pkcs1(_)));
+    assert!(matches!(*read("ec.sec1.pem", None, None).unwrap().key, PrivateKeyDer::Sec1(_)));
+    assert!(matches!(*read("ec.pem", None, None).unwrap().key, PrivateKeyDer::Pkcs8(_)));
 }
 
 #[test]

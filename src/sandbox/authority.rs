@@ -8,7 +8,12 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+
+use super::client_certificate::AnyCertificate;
 
 /// An authority with one certificate for `localhost`, 127.0.0.1 and ::1.
 pub(super) struct Authority {
@@ -30,15 +35,33 @@ impl Authority {
 
     /// The TLS side of a component that speaks `protocols` (ALPN names).
     pub(super) fn server_config(&self, protocols: &[&[u8]]) -> io::Result<Arc<ServerConfig>> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        self.config(protocols, WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// The same, asking for a client certificate.
+    pub(super) fn asking_config(&self, protocols: &[&[u8]]) -> io::Result<Arc<ServerConfig>> {
+        self.config(protocols, Arc::new(AnyCertificate(provider())))
+    }
+
+    fn config(
+        &self,
+        protocols: &[&[u8]],
+        clients: Arc<dyn ClientCertVerifier>,
+    ) -> io::Result<Arc<ServerConfig>> {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()));
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .and_then(|config| config.with_no_client_auth().with_single_cert(self.chain.clone(), key))
+            .and_then(|config| {
+                config.with_client_cert_verifier(clients).with_single_cert(self.chain.clone(), key)
+            })
             .map_err(io::Error::other)?;
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(Arc::new(config))
     }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 fn make() -> Result<Authority, rcgen::Error> {

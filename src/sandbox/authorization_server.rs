@@ -4,6 +4,7 @@
 //! be tested against it in-process under a paused clock; `http` is a thin shell around it.
 
 mod answer;
+mod assertion;
 mod fault;
 mod form;
 pub(super) mod http;
@@ -12,18 +13,20 @@ mod token;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use tokio::time::Instant;
 
 pub use self::answer::{Answer, Manner};
+use self::assertion::Assertions;
 pub use self::fault::Fault;
 pub use self::form::TokenForm;
 use self::manners::Manners;
 use self::token::{Mint, Registry};
 use super::{lock, read, write};
+use crate::certificate::Certificate;
 
 /// The audiences that tokens are given for.
 pub const AUDIENCES: [&str; 5] = [
@@ -53,6 +56,11 @@ struct Shared {
 struct State {
     client_id: String,
     client_secret: String,
+    /// By which the client may prove who it is, in TLS or with an assertion.
+    certificate: Option<Certificate>,
+    /// The same, issued by the client's platform.
+    workload_token: Option<String>,
+    assertions: Assertions,
     token_life: Duration,
     manners: Manners,
     fault: Option<Fault>,
@@ -78,6 +86,8 @@ pub struct TokenRequestSeen {
     pub body: Bytes,
     /// The header fields, repeated ones kept.
     pub headers: HeaderMap,
+    /// The certificate that the connection has shown.
+    pub certificate: Option<Certificate>,
     /// The status it was answered with.
     pub status: u16,
 }
@@ -88,6 +98,9 @@ impl AuthorizationServer {
         let state = State {
             client_id: client_id.to_owned(),
             client_secret: client_secret.to_owned(),
+            certificate: None,
+            workload_token: None,
+            assertions: Assertions::default(),
             token_life: Duration::from_secs(86_400),
             manners: Manners::default(),
             fault: None,
@@ -159,6 +172,17 @@ impl AuthorizationServer {
         lock(&self.shared.state).client_secret = secret.to_owned();
     }
 
+    /// Lets the client prove who it is with this certificate too, in TLS (RFC 8705) or with assertions that its key
+    /// signed (RFC 7523); the last one counts.
+    pub fn trust(&self, certificate: Certificate) {
+        lock(&self.shared.state).certificate = Some(certificate);
+    }
+
+    /// Lets the client prove who it is with this token of its platform too.
+    pub fn trust_workload_token(&self, token: &str) {
+        lock(&self.shared.state).workload_token = Some(token.to_owned());
+    }
+
     /// Changes the audiences that the client may ask for. The default is [`AUDIENCES`].
     pub fn set_audiences(&self, audiences: &[&str]) {
         lock(&self.shared.state).manners.audiences = audiences.iter().map(|&name| name.to_owned()).collect();
@@ -210,7 +234,17 @@ impl AuthorizationServer {
         }
         let (client_id, client_secret) = form.client();
         let audience = form.parameter("audience").unwrap_or_default();
-        let known = client_id == state.client_id && client_secret == state.client_secret;
+        let known = match form.parameter("client_assertion") {
+            Some(assertion) => {
+                let now = self.shared.mint.wall_clock(now);
+                if let Err(why) = state.accept(assertion, self.shared.mint.issuer(), now) {
+                    return Answer::error(StatusCode::UNAUTHORIZED, "invalid_client", why);
+                }
+                client_id == state.client_id
+            }
+            None if client_secret.is_empty() => client_id == state.client_id && state.has_shown(form),
+            None => client_id == state.client_id && client_secret == state.client_secret,
+        };
         if !known || !state.manners.audiences.iter().any(|granted| granted == audience) {
             return state.manners.reject(&client_id, audience);
         }
@@ -227,6 +261,20 @@ impl AuthorizationServer {
 }
 
 impl State {
+    fn accept(&mut self, assertion: &str, issuer: &str, now: SystemTime) -> Result<(), &'static str> {
+        if self.workload_token.as_deref() == Some(assertion) {
+            return Ok(());
+        }
+        let certificate = self.certificate.as_ref().ok_or("no key is known")?;
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let endpoint = format!("{issuer}oauth/token");
+        self.assertions.accept(assertion, &self.client_id, certificate, [issuer, &endpoint], now)
+    }
+
+    fn has_shown(&self, form: &TokenForm) -> bool {
+        self.certificate.is_some() && self.certificate == form.certificate
+    }
+
     fn next_fault(&mut self) -> Option<Fault> {
         match &mut self.fail_next {
             (0, _) => self.fault.clone(),
@@ -251,6 +299,7 @@ impl State {
             content_type: form.content_type().map(str::to_owned),
             body: form.body.clone(),
             headers: form.headers.clone(),
+            certificate: form.certificate.clone(),
             status: status.as_u16(),
         });
     }

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
@@ -43,6 +44,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// The name that TLS was asked for.
     pub(super) server_name: Option<String>,
+    /// The certificate that the other end has shown.
+    pub(super) certificate: Option<CertificateDer<'static>>,
     command: AtomicU8,
     commanded: Notify,
 }
@@ -91,10 +94,15 @@ impl Connections {
         self.last.load(Ordering::Relaxed)
     }
 
-    fn enter(self: &Arc<Self>, peer: SocketAddr, server_name: Option<String>) -> Entered {
+    fn enter(
+        self: &Arc<Self>,
+        peer: SocketAddr,
+        server_name: Option<String>,
+        certificate: Option<CertificateDer<'static>>,
+    ) -> Entered {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let command = AtomicU8::new(0);
-        let connection = Connection { id, peer, server_name, command, commanded: Notify::new() };
+        let connection = Connection { id, peer, server_name, certificate, command, commanded: Notify::new() };
         let connection = Arc::new(connection);
         lock(&self.open).insert(id, connection.clone());
         Entered { connections: self.clone(), connection }
@@ -168,13 +176,15 @@ async fn open<S, F>(
             let Ok(Ok(stream)) = timeout(OPENING, handshake).await else { return };
             let session = stream.get_ref().1;
             let http2 = session.alpn_protocol() == Some(b"h2");
-            let entered = connections.enter(peer, session.server_name().map(str::to_owned));
+            let certificate = session.peer_certificates().and_then(|chain| chain.first());
+            let certificate = certificate.map(|certificate| certificate.clone().into_owned());
+            let entered = connections.enter(peer, session.server_name().map(str::to_owned), certificate);
             drive(stream, http2, &speech, entered, service).await;
         }
         None => {
             // Idle connections are fine here, so a silent caller waits as long as one between two requests.
             let Ok(Ok(http2)) = timeout(IDLE, starts_with_preface(&stream)).await else { return };
-            drive(stream, http2, &speech, connections.enter(peer, None), service).await;
+            drive(stream, http2, &speech, connections.enter(peer, None, None), service).await;
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use secrecy::zeroize::Zeroizing;
+
 use crate::config::file;
 use crate::key_file::{self, KeyFile};
 use crate::oauth::{ClientAuthMethod, Config, KeyError};
@@ -15,7 +17,8 @@ pub(super) fn read(
     origin: &impl Fn(&str) -> String,
 ) -> Result<KeyFile, Problem> {
     let bytes = |key: &str, path: &Path| {
-        std::fs::read(path).map_err(|error| file::unreadable(key, &origin(key), &error))
+        let bytes = std::fs::read(path).map(Zeroizing::new);
+        bytes.map_err(|error| file::unreadable(key, &origin(key), &error))
     };
     let password = match (&config.key_password, &config.key_password_file) {
         (Some(password), _) => Some(password.clone()),

@@ -9,6 +9,8 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::certificate::Certificate;
+
 /// What a form leaves as it is (WHATWG URL, application/x-www-form-urlencoded, `~` besides).
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 
@@ -19,6 +21,8 @@ pub struct TokenForm {
     pub headers: HeaderMap,
     /// The body, byte for byte.
     pub body: Bytes,
+    /// The certificate that the connection has shown.
+    pub certificate: Option<Certificate>,
     parameters: HashMap<String, String>,
 }
 
@@ -39,7 +43,7 @@ impl TokenForm {
 
     /// Reads a body: JSON when its content type says so, else a form. What cannot be read is absent.
     pub fn parse(headers: HeaderMap, body: Bytes) -> TokenForm {
-        let mut form = TokenForm { headers, body, parameters: HashMap::new() };
+        let mut form = TokenForm { headers, body, certificate: None, parameters: HashMap::new() };
         form.parameters = match form.content_type() {
             Some(kind) if kind.starts_with("application/json") => {
                 serde_json::from_slice(&form.body).unwrap_or_default()

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, Manner};
 use super::{AuthorizationServer, TokenForm};
+use crate::certificate::Certificate;
 use crate::sandbox::body::{Body, Cut};
 use crate::sandbox::serve::Connection;
 
@@ -31,7 +32,8 @@ pub(in crate::sandbox) async fn serve(
                 .collect()
                 .await
                 .map_err(|_| Cut::with_connection(&connection))?;
-            let form = TokenForm::parse(head.headers, body.to_bytes());
+            let mut form = TokenForm::parse(head.headers, body.to_bytes());
+            form.certificate = connection.certificate.as_ref().and_then(Certificate::read);
             let answer = server.answer(&form, connection.peer.ip(), Instant::now());
             tracing::info!(
                 target: "sandbox",

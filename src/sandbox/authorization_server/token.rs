@@ -30,6 +30,11 @@ impl Mint {
         Mint { key, issuer: issuer.to_owned(), started: (Instant::now(), SystemTime::now()) }
     }
 
+    /// The tokens' `iss`.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// The wall clock at `now`. It follows tokio's clock, so that a test can pause and move it.
     pub(super) fn wall_clock(&self, now: Instant) -> SystemTime {
         let (instant, clock) = self.started;
