@@ -14,6 +14,7 @@ mod collect;
 mod effective;
 mod environment;
 mod file;
+mod keystore;
 mod merge;
 mod settings;
 mod sources;

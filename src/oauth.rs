@@ -76,6 +76,8 @@ pub struct Config {
     pub key_alias: Option<String>,
     /// PEM file of the key's certificate, when that is not in the key file; those of its authorities follow.
     pub cert_file: Option<PathBuf>,
+    /// Shows the certificate in TLS with `private_key_jwt` too, as all other methods do.
+    pub mutual_tls: bool,
     /// The `kid` of assertions, by which the provider finds the public key.
     pub key_id: Option<String>,
     /// The `aud` of assertions, where it is not the token endpoint's URL.
@@ -114,6 +116,7 @@ impl Default for Config {
             key_password_file: None,
             key_alias: None,
             cert_file: None,
+            mutual_tls: false,
             key_id: None,
             assertion_audience: None,
             workload_token_file: None,

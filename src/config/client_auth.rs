@@ -77,7 +77,11 @@ fn proof(config: &Config, secret: &Secret, key: Option<&KeyFile>) -> Result<Clie
             ClientAuth::WorkloadToken(config.workload_token_file.clone().unwrap_or_default())
         }
     };
-    let besides = !matches!(config.client_auth, Method::PrivateKeyJwt | Method::TlsClientAuth);
+    let besides = match config.client_auth {
+        Method::TlsClientAuth => false,
+        Method::PrivateKeyJwt => config.mutual_tls,
+        _ => true,
+    };
     let certificate = match key.filter(|_| besides) {
         Some(key) => Some(Arc::new(ClientIdentity::new(key)?)),
         None => None,
@@ -157,12 +161,12 @@ fn combinations(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Proble
         ),
         _ => {}
     }
-    let jwt_alone = method != Method::PrivateKeyJwt;
+    let signless = method != Method::PrivateKeyJwt;
     for (key, set, useless, why) in [
         ("oauth.client_secret", config.client_secret.is_some(), secretless, "sends no secret"),
         ("oauth.client_secret_file", config.client_secret_file.is_some(), secretless, "sends no secret"),
-        ("oauth.key_id", config.key_id.is_some(), jwt_alone, "signs nothing"),
-        ("oauth.assertion_audience", config.assertion_audience.is_some(), jwt_alone, "signs nothing"),
+        ("oauth.key_id", config.key_id.is_some(), signless, "signs nothing"),
+        ("oauth.assertion_audience", config.assertion_audience.is_some(), signless, "signs nothing"),
         (
             "oauth.workload_token_file",
             config.workload_token_file.is_some(),

@@ -35,7 +35,7 @@ pub(super) fn credentials(
 }
 
 /// The credentials file, or the environment in its place.
-fn draft(
+pub(super) fn draft(
     config: &Config,
     sources: &Sources,
     origin: &impl Fn(&str) -> String,

@@ -15,7 +15,7 @@ use crate::upstream_address::UpstreamAddress;
 
 use super::client_auth::{self, ClientProof};
 use super::effective::{self, Effective};
-use super::{Config, Hosts, Scopes, Sources, check, collect, merge};
+use super::{Config, Hosts, Scopes, Sources, check, collect, keystore, merge};
 
 /// What a process runs with. Made by [`Settings::load`] alone, so whoever holds one need not check it again.
 #[derive(Clone, Debug)]
@@ -93,6 +93,8 @@ impl Settings {
     pub fn load(sources: &Sources) -> Result<Settings, Vec<Problem>> {
         let (figment, mut problems) = sources.layers();
         let unread = !problems.is_empty();
+        let (config, _) = collect::collect(&figment);
+        let figment = keystore::join(figment.clone(), &config, sources, &|key| origin(&figment, key));
         let (config, more) = collect::collect(&figment);
         problems.extend(more);
         let origin = |key: &str| origin(&figment, key);

@@ -53,6 +53,18 @@ impl Draft {
         self.secretless = true;
     }
 
+    /// The keystore that Java clients sign assertions with, each of its facts with its origin; nothing unless it is
+    /// named.
+    pub fn keystore(&self) -> impl Iterator<Item = (Key, &Secret, String)> {
+        let keys: &[Key] = match self.first(Key::Keystore) {
+            Some(_) => &[Key::Keystore, Key::KeystorePassword, Key::KeystoreAlias],
+            None => &[],
+        };
+        let fact =
+            |key: &Key| self.first(*key).map(|variable| (*key, &variable.value, variable.shown_origin()));
+        keys.iter().filter_map(fact)
+    }
+
     /// Addresses that would be spoken to in plaintext beyond loopback, each with its name and origin.
     pub fn plaintext(&self) -> impl Iterator<Item = (Key, String, String, UpstreamAddress)> {
         let wire =

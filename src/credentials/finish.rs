@@ -218,14 +218,9 @@ fn origins(draft: &Draft) -> BTreeMap<Key, String> {
         .chain(scopes)
         .filter_map(|key| {
             let variable = chosen(key)?;
-            // A key of the configuration is known by its own name, an environment variable names itself.
-            let is_named = variable.name == key.to_string() || variable.origin.ends_with(&variable.name);
-            let shown = if is_named {
-                variable.origin.clone()
-            } else {
-                format!("{} ({})", variable.name, variable.origin)
-            };
-            Some((key, shown))
+            // A key of the configuration is known by its own name.
+            let is_named = variable.name == key.to_string();
+            Some((key, if is_named { variable.origin.clone() } else { variable.shown_origin() }))
         })
         .collect()
 }

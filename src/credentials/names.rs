@@ -11,6 +11,12 @@ pub enum Key {
     ClientId,
     /// The client secret.
     ClientSecret,
+    /// The keystore that assertions are signed with, in place of a secret.
+    Keystore,
+    /// The keystore's password.
+    KeystorePassword,
+    /// Which of the keystore's keys is meant.
+    KeystoreAlias,
     /// The token endpoint.
     TokenEndpoint,
     /// OAuth's own `scope` parameter.
@@ -38,6 +44,9 @@ impl fmt::Display for Key {
         match self {
             Key::ClientId => f.write_str("oauth.client_id"),
             Key::ClientSecret => f.write_str("oauth.client_secret"),
+            Key::Keystore => f.write_str("oauth.key_file"),
+            Key::KeystorePassword => f.write_str("oauth.key_password"),
+            Key::KeystoreAlias => f.write_str("oauth.key_alias"),
             Key::TokenEndpoint => f.write_str("oauth.url"),
             Key::OauthScope => f.write_str("oauth.oauth_scope"),
             Key::Resource => f.write_str("oauth.resource"),
@@ -64,6 +73,12 @@ const NAMES: &[(Key, &str)] = &[
     (Key::ClientSecret, "ZEEBE_CLIENT_SECRET"),
     (Key::ClientSecret, "CAMUNDA_CLIENT_AUTH_CLIENTSECRET"),
     (Key::ClientSecret, "ZEEBE_CLIENT_CLOUD_CLIENTSECRET"),
+    (Key::Keystore, "CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PATH"),
+    (Key::Keystore, "CAMUNDA_CLIENT_AUTH_CLIENTASSERTION_KEYSTOREPATH"),
+    (Key::KeystorePassword, "CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PASSWORD"),
+    (Key::KeystorePassword, "CAMUNDA_CLIENT_AUTH_CLIENTASSERTION_KEYSTOREPASSWORD"),
+    (Key::KeystoreAlias, "CAMUNDA_CLIENT_ASSERTION_KEYSTORE_KEY_ALIAS"),
+    (Key::KeystoreAlias, "CAMUNDA_CLIENT_AUTH_CLIENTASSERTION_KEYSTOREKEYALIAS"),
     (Key::TokenEndpoint, "CAMUNDA_OAUTH_URL"),
     (Key::TokenEndpoint, "ZEEBE_AUTHORIZATION_SERVER_URL"),
     (Key::TokenEndpoint, "CAMUNDA_AUTHORIZATION_SERVER_URL"),

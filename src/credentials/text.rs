@@ -16,6 +16,16 @@ pub(super) struct Variable {
     pub(super) origin: String,
 }
 
+impl Variable {
+    /// Where it stands, with its name: `ZEEBE_CLIENT_ID (line 2)`. An environment variable names itself.
+    pub(super) fn shown_origin(&self) -> String {
+        match self.origin.ends_with(&self.name) {
+            true => self.origin.clone(),
+            false => format!("{} ({})", self.name, self.origin),
+        }
+    }
+}
+
 /// What a text holds.
 #[derive(Debug, Default)]
 pub(super) struct Reading {

@@ -80,6 +80,65 @@ fn a_certificate_beside_another_method_is_shown_in_tls() {
 }
 
 #[test]
+fn a_certificate_that_assertions_name_is_shown_in_tls_when_that_is_asked_for() {
+    let oauth = "client_auth = \"private_key_jwt\"\nkey_file = \"{keys}/ec.pem\"\n";
+    let named = format!("{oauth}cert_file = \"{{keys}}/ec.cert.pem\"\n");
+    assert!(sandbox(&named).settings().proof.certificate.is_none());
+    assert!(sandbox(&format!("{named}mutual_tls = true")).settings().proof.certificate.is_some());
+    let none = problems(&format!("{oauth}mutual_tls = true"));
+    assert!(none[0].contains("there is no certificate for the key"), "{none:?}");
+}
+
+#[test]
+fn a_keystore_of_the_java_client_is_taken_unless_something_else_is_said() {
+    let of = |oauth: &str, credentials: &str| {
+        let mut sandbox = sandbox(oauth);
+        let keys = format!("{}/tests/keys", env!("CARGO_MANIFEST_DIR"));
+        let text = format!(
+            "CAMUNDA_CLIENT_ID=id\nCAMUNDA_CLIENT_SECRET=unused\nCAMUNDA_OAUTH_URL=https://login/token\n\
+             CAMUNDA_REST_ADDRESS=https://zeebe/\n{}",
+            credentials.replace("{keys}", &keys)
+        );
+        let path = sandbox.write("java.txt", &text);
+        sandbox.sources.flags.push(Flag { name: "--credentials", key: "credentials", values: vec![path] });
+        sandbox
+    };
+    let environment = "CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PATH={keys}/java.p12\n\
+                       CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PASSWORD=canary-password\n\
+                       CAMUNDA_CLIENT_ASSERTION_KEYSTORE_KEY_ALIAS=two\n";
+    let spring = "camunda.client.auth.client-assertion.keystore-path={keys}/rsa.p12\n\
+                  camunda.client.auth.client-assertion.keystore-password=canary-password\n";
+    for (credentials, subject) in [(environment, "CN=two"), (spring, "O=Example, CN=rsa client")] {
+        let settings = of("", credentials).settings();
+        let ClientAuth::PrivateKeyJwt(key) = &settings.proof.client_auth else { panic!("another method") };
+        assert_eq!(key.certificate().unwrap().subject, subject);
+        assert!(!format!("{:?}", settings.effective).contains("canary-password"));
+    }
+    let settings = of("", environment).settings();
+    let origin = |key: &str| settings.effective.iter().find(|shown| shown.key == key).unwrap().origin.clone();
+    for (key, end) in [
+        ("oauth.client_auth", "CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PATH ({}:5)"),
+        ("oauth.key_file", "CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PATH ({}:5)"),
+        ("oauth.key_password", "CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PASSWORD ({}:6)"),
+    ] {
+        let file = settings.config.credentials.as_ref().unwrap().display().to_string();
+        assert_eq!(origin(key), end.replace("{}", &file));
+    }
+    let wrong = of("", &environment.replace("canary-password", "CANARY")).problems();
+    assert_eq!(
+        wrong,
+        ["oauth.key_password (CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PASSWORD (java.txt:6)): \
+          the password does not fit the file; give the password that the file was made with"]
+    );
+    for oauth in ["client_auth = \"client_secret_basic\"", "client_secret = \"other\""] {
+        let settings = of(oauth, environment).settings();
+        assert!(settings.proof.client_auth.method().has_secret() && settings.proof.certificate.is_none());
+    }
+    let own = of("client_auth = \"private_key_jwt\"\nkey_file = \"{keys}/ec.pem\"", environment).settings();
+    assert!(matches!(&own.proof.client_auth, ClientAuth::PrivateKeyJwt(key) if key.algorithm() == "ES256"));
+}
+
+#[test]
 fn what_has_to_be_known_of_a_key_is_told_and_its_password_is_not() {
     let sandbox = sandbox(
         "client_auth = \"private_key_jwt\"\nkey_file = \"{keys}/rsa.p12\"\nkey_id = \"one\"\nkey_password = \"canary-password\"",
