@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use camunda_auth_proxy::sandbox::authorization_server::Fault;
-use camunda_auth_proxy::sandbox::cluster;
+use camunda_auth_proxy::sandbox::{Sandbox, cluster};
 use http::Method;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -103,7 +103,30 @@ async fn no_secret_comes_out_anywhere() {
         })
         .await;
     seen.push(format!("{:?}", rejected.get("/v2/topology").await));
-    for world in [&world, &rejected] {
+    // Other proofs than the secret are as secret while they are valid.
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
+    let basic = setup()
+        .camunda(|camunda| camunda.client_secret = secret.into())
+        .with("oauth.client_auth", "client_secret_basic")
+        .start()
+        .await;
+    let asserting = setup()
+        .with("oauth.client_auth", "private_key_jwt")
+        .with("oauth.key_file", format!("{keys}/rsa.p12"))
+        .with("oauth.key_password", "canary-password")
+        .with("oauth.wait", "500ms")
+        .credentials(|line| !line.contains("SECRET"))
+        .start()
+        .await;
+    for world in [&basic, &asserting] {
+        seen.push(format!(
+            "{:?} {:?}",
+            world.app.as_ref().unwrap().settings(),
+            world.get("/v2/topology").await
+        ));
+    }
+    let proofs = [&basic, &asserting].map(|world| proofs(&world.camunda));
+    for world in [&world, &rejected, &basic, &asserting] {
         for page in ["/", "/status", "/metrics", "/readyz", "/startupz", "/nope"] {
             seen.push(String::from_utf8_lossy(&world.admin(page).await.body).into_owned());
         }
@@ -122,6 +145,9 @@ async fn no_secret_comes_out_anywhere() {
     seen.push(logged);
     let mut planted =
         vec![secret.to_owned(), own.to_owned(), own[6..].to_owned(), "planted-cookie".to_owned()];
+    assert!(proofs.iter().all(|proofs| !proofs.is_empty()));
+    planted.extend(proofs.into_iter().flatten());
+    planted.push("canary-password".to_owned());
     for token in &tokens {
         let token = token.strip_prefix("Bearer ").expect("a bearer");
         planted.push(token.to_owned());
@@ -136,6 +162,19 @@ async fn no_secret_comes_out_anywhere() {
             }
         }
     }
+}
+
+/// What clients have proved who they are with so far: a Basic field's value, the signature of an assertion.
+fn proofs(camunda: &Sandbox) -> Vec<String> {
+    let mut proofs = Vec::new();
+    for request in camunda.authorization_server().requests() {
+        let field = request.headers.get("authorization").and_then(|field| field.to_str().ok());
+        proofs.extend(field.and_then(|field| field.strip_prefix("Basic ")).map(str::to_owned));
+        let form = String::from_utf8_lossy(&request.body).into_owned();
+        let assertion = form.split('&').find_map(|pair| pair.strip_prefix("client_assertion="));
+        proofs.extend(assertion.and_then(|assertion| assertion.rsplit('.').next()).map(str::to_owned));
+    }
+    proofs
 }
 
 #[tokio::test]

@@ -50,7 +50,10 @@ fn broken(key: &str, config: &Config, error: &key_file::Error, origin: &impl Fn(
     };
     let (key, remedy) = match error {
         Error::Unknown => (key, "name a file that begins with -----BEGIN, or a .p12 or .pfx file".to_owned()),
-        Error::Broken => (key, "copy it once more".to_owned()),
+        Error::Broken => {
+            let convert = "or convert a PKCS#12 file: openssl pkcs12 -in old.p12 -out key.pem";
+            (key, format!("copy it once more, {convert}"))
+        }
         Error::NoKey => {
             (key, "name the file with the private key; the certificate is oauth.cert_file".to_owned())
         }

@@ -174,6 +174,12 @@ proptest! {
         let pair = String::from_utf8(pair).unwrap();
         let (user, password) = pair.split_once(':').unwrap();
         prop_assert_eq!([decoded(user), decoded(password)], [id.as_str(), secret.as_str()]);
+        let key = signing_key("ec.pem", None);
+        let (form, _) = of(ClientAuth::PrivateKeyJwt(key.into()));
+        let assertion = form.split('&').find_map(|pair| pair.strip_prefix("client_assertion=")).unwrap();
+        let claims = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        prop_assert_eq!(&claims["iss"], id.as_str());
     }
 }
 
