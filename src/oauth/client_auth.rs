@@ -18,7 +18,6 @@ use crate::secret::Secret;
 
 /// The client's proof. The method is stated, never probed: a second try with another one would be a second request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum ClientAuth {
     /// Id and secret in the form (`client_secret_post`, RFC 6749 §2.3.1).
     Post(Secret),
@@ -51,7 +50,8 @@ pub enum ClientAuthMethod {
 }
 
 impl ClientAuthMethod {
-    /// The word for it in configuration and reports; the first four are those of OpenID Connect.
+    /// The word for it in configuration and reports: but for the last, the one that is registered for it (RFC 7591 §2,
+    /// RFC 8705 §2.1).
     pub const fn name(self) -> &'static str {
         match self {
             ClientAuthMethod::ClientSecretPost => "client_secret_post",

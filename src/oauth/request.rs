@@ -131,6 +131,7 @@ pub(super) fn encoded(text: &str) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::signing_key::tests::key_file;
     use super::*;
 
     pub(crate) fn request(audience: &str) -> TokenRequest {
@@ -165,6 +166,10 @@ pub(super) mod tests {
         let one = request("a");
         let basic = TokenRequest { client_auth: ClientAuth::Basic("other".into()), ..one.clone() };
         assert!(one.differs_in_client_auth_only(&basic) && one != basic && one.asker() != basic.asker());
+        let identity = Arc::new(ClientIdentity::new(&key_file("rsa.p12")).unwrap());
+        let certified = TokenRequest { certificate: Some(identity.clone()), ..one.clone() };
+        assert!(one.differs_in_client_auth_only(&certified) && one.asker() != certified.asker());
+        assert_eq!(certified.shown_certificate(), Some(&identity));
         assert!(!one.differs_in_client_auth_only(&request("b")));
         assert!(one.asker() == request("b").asker());
     }

@@ -62,8 +62,11 @@ fn broken(key: &str, config: &Config, error: &key_file::Error, origin: &impl Fn(
         Error::NoSuchAlias(found) => ("oauth.key_alias", one_of(found, "take it out")),
         Error::PasswordMissing => (key, "set oauth.key_password_file".to_owned()),
         Error::Password => (password, "give the password that the file was made with".to_owned()),
-        Error::OldEncryption | Error::Encryption => {
+        Error::OldEncryption => {
             (key, "encrypt it anew: openssl pkcs8 -topk8 -in old.pem -out new.pem".to_owned())
+        }
+        Error::Encryption => {
+            (key, "encrypt it anew, with openssl pkcs8 -topk8 or openssl pkcs12 -export".to_owned())
         }
     };
     Problem::new(key, origin(key), error.to_string(), remedy)
