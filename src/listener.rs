@@ -16,6 +16,7 @@ mod bind;
 mod connection;
 mod detect;
 mod handover;
+mod heard;
 mod watch;
 mod worker;
 

@@ -27,14 +27,17 @@ mod destination;
 mod error;
 mod exchange;
 mod location;
+mod reads;
 mod reply;
 mod request_body;
 mod rewrite;
 mod tunnel;
+mod unreadable;
 
 pub use destination::{Destination, Destinations};
 pub use error::Error;
-pub use exchange::{AccessLog, OpenExchanges, Reads, Tracked};
+pub use exchange::{AccessLog, OpenExchanges, Tracked};
+pub use reads::Reads;
 pub use reply::{Dialect, NAME};
 
 use exchange::Exchange;
@@ -123,7 +126,9 @@ impl Proxy {
         let mut body = Some(body);
         let version = parts.version;
         let dialect = dialect(&parts);
-        let mut exchange = self.exchange(Rc::clone(&connection), &parts, dialect);
+        let mut exchange = self.exchange(Rc::clone(&connection), version, dialect);
+        exchange.method = Some(parts.method.clone());
+        exchange.path = parts.uri.path_and_query().cloned();
         let result = self.forward(&connection, &mut parts, &mut body, &mut exchange).await;
         // Who is not understood once is not listened to again: what follows may be read in two ways as well.
         let ends = matches!(&result, Err(error) if error.reason == Reason::Malformed);
@@ -161,7 +166,7 @@ impl Proxy {
     ) -> Result<Response<AnswerBody>, Error> {
         let deadline = grpc_timeout(parts).map(|timeout| exchange.started + timeout);
         let requested = route::target(parts)?.clone();
-        rewrite::refuse(parts)?;
+        rewrite::refuse(parts, connection.open.reads())?;
         connection.door.access.admit(parts, connection.local)?;
 
         let pools = self.current();
@@ -191,7 +196,9 @@ impl Proxy {
         let pool = &pools.pools[at];
         let limit =
             deadline.or_else(|| (!grpc).then(|| exchange.started + self.settings.upstream.response_timeout));
-        if let Some(protocol) = rewrite::asked_upgrade(parts).filter(|_| !grpc) {
+        // With a body it is an ordinary request: an upgrade may be ignored (RFC 9110 §7.8).
+        let plain = !grpc && body.as_ref().is_none_or(http_body::Body::is_end_stream);
+        if let Some(protocol) = rewrite::asked_upgrade(parts).filter(|_| plain) {
             let asking = |version| {
                 head(version).map(|mut request| {
                     rewrite::ask_upgrade(&mut request, &protocol);
@@ -231,7 +238,7 @@ impl Proxy {
         Ok(token?)
     }
 
-    fn exchange(&self, connection: Rc<Connection>, parts: &Parts, dialect: Dialect) -> Exchange {
+    fn exchange(&self, connection: Rc<Connection>, version: Version, dialect: Dialect) -> Exchange {
         connection.open.begin();
         self.shard.request_began();
         Exchange {
@@ -239,10 +246,10 @@ impl Proxy {
             connection,
             log: self.settings.access_log,
             started: Instant::now(),
-            protocol: exchange::protocol(parts.version, dialect),
+            protocol: exchange::protocol(version, dialect),
             dialect,
-            method: parts.method.clone(),
-            path: parts.uri.path_and_query().cloned(),
+            method: None,
+            path: None,
             scope: None,
             status: StatusCode::OK,
             grpc_status: None,

@@ -293,25 +293,6 @@ async fn a_request_that_can_be_read_in_two_ways_is_refused_and_its_connection_cl
 }
 
 #[tokio::test]
-async fn a_length_beside_chunks_counts_for_nothing_and_ends_the_connection() {
-    let world = setup().start().await.ready().await;
-    for fields in
-        ["content-length: 5\r\ntransfer-encoding: chunked", "transfer-encoding: chunked\r\ncontent-length: 5"]
-    {
-        let text = format!(
-            "POST /v2/documents HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n\r\n0\r\n\r\nGET /v2/smuggled HTTP/1.1\r\nhost: localhost\r\n\r\n"
-        );
-        // RFC 9112 §6.3: refused, or read as chunks alone; closed in any case.
-        let answer = raw(world.proxy, text).await;
-        assert_eq!(answer.matches("HTTP/1.").count(), 1, "{answer}");
-    }
-    for seen in world.camunda.cluster().requests() {
-        assert!(!seen.target.contains("smuggled"), "{seen:?}");
-        assert!(!seen.headers.contains_key("content-length"), "{seen:?}");
-    }
-}
-
-#[tokio::test]
 async fn over_http2_the_same_is_refused() {
     let world = setup().start().await.ready().await;
     let host = world.proxy.to_string();

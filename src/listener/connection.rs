@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,12 +13,14 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use super::Limits;
 use super::detect::{Protocol, detect};
 use super::handover::{Entrance, Peer};
-use super::watch::{Heard, Order, Watch, Watched};
+use super::heard::Heard;
+use super::watch::{Order, Watch, Watched};
 use crate::io::{Io, Replayed};
 use crate::proxy::{Connection, OpenExchanges, Proxy};
 use crate::tls::ALPN_HTTP2;
@@ -34,6 +37,9 @@ const CONNECTION_WINDOW: u32 = 64 << 20;
 /// Workers cancel in bursts; the default of 20 would end their connections.
 const CANCELLED_BEFORE_ACCEPTED: usize = 256;
 const PING_INTERVAL: Duration = Duration::from_secs(60);
+/// So much, and for so long, is read of what a caller sends that was told that it is not understood.
+const LINGERING: u64 = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What a worker's connections have in common.
 pub(super) struct Shared {
@@ -92,22 +98,40 @@ async fn serve_http1(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<
         let answer = Box::pin(Rc::clone(&worker.proxy).serve(Rc::clone(connection), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let io = Heard { inner: io, reads: connection.open.reads() };
+    let io = Heard::new(io, connection.open.reads().clone());
     // Never `pipeline_flush`, although it saves writes: with it hyper no longer bounds what it buffers for a caller
     // that does not read.
-    let serving = http1::Builder::new()
+    let mut serving = http1::Builder::new()
         .max_buf_size(MAX_BUFFER)
         .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
-    let mut serving = std::pin::pin!(serving);
-    until_over(watched, |finish, cx| {
+    let result = until_over(watched, |finish, cx| {
+        let mut serving = Pin::new(&mut serving);
         if finish {
             serving.as_mut().graceful_shutdown();
         }
-        serving.as_mut().poll(cx).map(drop)
+        serving.poll(cx)
     })
     .await;
+    if let (Some(Err(error)), Some(parts)) = (result, serving.into_parts()) {
+        let (io, held) = parts.io.into_inner().into_parts();
+        if !held.is_empty() {
+            let answer = worker.proxy.unreadable(connection, error.is_parse_too_large(), &error);
+            let _ = tokio::time::timeout(worker.limits.head_timeout, part(io, &answer)).await;
+        }
+    }
+}
+
+/// The last answer of a connection. What the caller still sends is read for a while: closed upon unread bytes, the
+/// connection would be reset, and the answer could be lost on its way.
+async fn part(mut io: Replayed<Io>, answer: &[u8]) -> io::Result<()> {
+    io.write_all(answer).await?;
+    io.shutdown().await?;
+    let (mut unread, mut nowhere) = (io.take(LINGERING), tokio::io::sink());
+    let reading = tokio::io::copy(&mut unread, &mut nowhere);
+    let _ = tokio::time::timeout(LINGER, reading).await;
+    Ok(())
 }
 
 async fn serve_http2(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<Watched>, io: Replayed<Io>) {
@@ -130,23 +154,26 @@ async fn serve_http2(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<
         if finish {
             serving.as_mut().graceful_shutdown();
         }
-        serving.as_mut().poll(cx).map(drop)
+        serving.as_mut().poll(cx)
     })
     .await;
 }
 
-/// Drives a connection, and passes on the orders that it gets meanwhile.
-async fn until_over(watched: &Watched, mut drive: impl FnMut(bool, &mut Context<'_>) -> Poll<()>) {
+/// Drives a connection, and passes on the orders that it gets meanwhile. `None` when it was cut.
+async fn until_over<T>(
+    watched: &Watched,
+    mut drive: impl FnMut(bool, &mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
     poll_fn(|cx| match watched.poll_order(cx) {
-        Some(Order::Cut) => Poll::Ready(()),
+        Some(Order::Cut) => Poll::Ready(None),
         Some(Order::Finish) => {
             let over = drive(true, cx);
             // Registers for the order after this one.
-            if watched.poll_order(cx) == Some(Order::Cut) { Poll::Ready(()) } else { over }
+            if watched.poll_order(cx) == Some(Order::Cut) { Poll::Ready(None) } else { over.map(Some) }
         }
-        None => drive(false, cx),
+        None => drive(false, cx).map(Some),
     })
-    .await;
+    .await
 }
 
 /// Runs what hyper spawns on the worker's own thread.

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use crate::access::Denial;
 use crate::oauth::{Cause, Unavailable};
 use crate::reason::Reason;
@@ -19,11 +21,13 @@ pub struct Error {
     pub detail: Cow<'static, str>,
     /// When another try makes sense.
     pub retry_after: Option<Duration>,
+    /// In place of the status that the reason has in the table of answers.
+    pub status: Option<StatusCode>,
 }
 
 impl Error {
     pub(super) fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Error {
-        Error { reason, detail: detail.into(), retry_after: None }
+        Error { reason, detail: detail.into(), retry_after: None, status: None }
     }
 
     /// The credentials do not grant the scope.
@@ -34,6 +38,18 @@ impl Error {
                 "the credentials do not grant the scope `{scope}`: create a client with that scope in Console and use its credentials file"
             ),
         )
+    }
+
+    /// A head that is longer than any may be.
+    pub(super) fn too_large() -> Error {
+        let status = Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        Error {
+            status,
+            ..Error::new(
+                Reason::Malformed,
+                "the request's head has more than 64 KiB or 100 fields, or announces a body longer than any can be",
+            )
+        }
     }
 
     pub(super) fn upstream_timeout() -> Error {
@@ -77,7 +93,12 @@ impl From<Unavailable> for Error {
             Some(Cause::RateLimited) => Reason::TokenRateLimited,
             Some(Cause::Rejected) => Reason::CredentialsRejected,
         };
-        Error { reason, detail: unavailable.detail.into(), retry_after: unavailable.retry_after }
+        Error {
+            reason,
+            detail: unavailable.detail.into(),
+            retry_after: unavailable.retry_after,
+            status: None,
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 
 use super::Connection;
 use super::error::Error;
+use super::reads::Reads;
 use super::reply::{Dialect, grpc_status};
 use crate::body::{self, Body};
 use crate::metrics::{Origin, Protocol, Shard};
@@ -32,7 +32,8 @@ pub(super) struct Exchange {
     pub(super) started: Instant,
     pub(super) protocol: Protocol,
     pub(super) dialect: Dialect,
-    pub(super) method: Method,
+    /// `None` when the request could not be read.
+    pub(super) method: Option<Method>,
     pub(super) path: Option<PathAndQuery>,
     pub(super) scope: Option<Scope>,
     pub(super) status: StatusCode,
@@ -71,17 +72,6 @@ pub struct OpenExchanges {
     over: Notify,
 }
 
-/// How often a connection's socket gave bytes. Shared with the socket, which must be `Send` for hyper's upgrades.
-#[derive(Clone, Debug, Default)]
-pub struct Reads(Arc<AtomicU32>);
-
-impl Reads {
-    /// One more.
-    pub fn count(&self) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
-    }
-}
-
 impl OpenExchanges {
     /// How many are under way.
     pub fn count(&self) -> usize {
@@ -98,14 +88,14 @@ impl OpenExchanges {
         self.last_ended.get()
     }
 
-    /// The counter that the connection's socket feeds.
-    pub fn reads(&self) -> Reads {
-        self.reads.clone()
+    /// What the connection's socket feeds.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// Whether bytes have come since the last exchange ended: the beginning of a next one.
     pub fn has_unanswered_bytes(&self) -> bool {
-        self.reads.0.load(Relaxed) != self.reads_answered.get()
+        self.reads.count() != self.reads_answered.get()
     }
 
     /// Waits until none is under way: a tunnel outlives the connection's HTTP.
@@ -118,6 +108,7 @@ impl OpenExchanges {
     /// Another one begins; whoever calls this owes an [`OpenExchanges::end`].
     pub(super) fn begin(&self) {
         self.count.set(self.count.get() + 1);
+        self.reads.began();
     }
 
     /// One is over.
@@ -125,8 +116,9 @@ impl OpenExchanges {
         self.count.set(self.count.get() - 1);
         self.ended.set(self.ended.get() + 1);
         self.last_ended.set(Some(Instant::now()));
-        self.reads_answered.set(self.reads.0.load(Relaxed));
+        self.reads_answered.set(self.reads.count());
         if self.count() == 0 {
+            self.reads.ended();
             self.over.notify_one();
         }
     }
@@ -162,7 +154,7 @@ impl Exchange {
             listener = &*self.connection.door.name,
             protocol = self.protocol.name(),
             scope = self.scope.map(Scope::name),
-            method = self.method.as_str(),
+            method = self.method.as_ref().map(Method::as_str),
             // Never the query: it belongs to the caller.
             path = self.path.as_ref().map(PathAndQuery::path),
             status = self.status.as_u16(),

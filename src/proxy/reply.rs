@@ -115,15 +115,16 @@ pub(super) fn grpc_status(error: &Error) -> HeaderMap {
 }
 
 fn problem(error: &Error, row: &Row) -> Response<Body> {
+    let status = error.status.unwrap_or(row.status);
     let problem = serde_json::json!({
         "type": "about:blank",
         "title": row.title,
-        "status": row.status.as_u16(),
+        "status": status.as_u16(),
         "detail": error.detail,
         "reason": error.reason.name(),
     });
     let mut response = Response::new(Body::Full(Bytes::from(problem.to_string())));
-    *response.status_mut() = row.status;
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(PROXY_STATUS, proxy_status(error.reason, row));

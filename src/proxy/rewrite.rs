@@ -9,6 +9,7 @@ use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::error::Error;
+use super::reads::Reads;
 use crate::reason::Reason;
 use crate::upstream::Origin;
 
@@ -17,13 +18,12 @@ const OUR_VIA: HeaderValue = HeaderValue::from_static("1.1 camunda-auth-proxy");
 const LOOP: usize = 5;
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// Refuses what must not be forwarded, whatever its route.
-pub(super) fn refuse(parts: &Parts) -> Result<(), Error> {
+/// Refuses what must not be forwarded, whatever its route. `reads` has the head as it came.
+pub(super) fn refuse(parts: &Parts, reads: &Reads) -> Result<(), Error> {
     let headers = &parts.headers;
     if headers.contains_key(TRANSFER_ENCODING) {
-        check_transfer_encoding(headers)?;
+        check_transfer_encoding(parts, reads)?;
     }
     if headers.contains_key(VIA) {
         let ours = headers.get_all(VIA).iter().map(count_ours).sum::<usize>();
@@ -38,15 +38,19 @@ pub(super) fn refuse(parts: &Parts) -> Result<(), Error> {
 }
 
 /// RFC 9112 §6.1: who frames a body in a way that two servers can read differently may want to smuggle a request.
-fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), Error> {
-    let what = if headers.contains_key(CONTENT_LENGTH) {
-        "the request has both content-length and transfer-encoding: send one of them"
+fn check_transfer_encoding(parts: &Parts, reads: &Reads) -> Result<(), Error> {
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    let what = if !chunked || codings.next().is_some() {
+        "the request's transfer-encoding is not `chunked`, once"
     } else {
-        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-        let chunked = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-        match chunked && codings.next().is_none() {
-            true => return Ok(()),
-            false => "the request's transfer-encoding is not `chunked`, once",
+        // hyper takes the length out of the fields when both are there.
+        match reads.head_has(parts, CONTENT_LENGTH.as_str()) {
+            Some(false) => return Ok(()),
+            Some(true) => "the request has both content-length and transfer-encoding: send one of them",
+            None => {
+                "a request with transfer-encoding must not be sent before the answer to the one before it"
+            }
         }
     };
     Err(Error::new(Reason::Malformed, what))
@@ -71,9 +75,11 @@ pub(super) fn outgoing(
     for (name, value) in &inbound.headers {
         if name == TE {
             trailers |= has_token(value, "trailers");
+        } else if is_dropped_outgoing(name) || named.contains(name) {
+            continue;
         } else if name == COOKIE && !http2 {
             cookies = true;
-        } else if !is_dropped_outgoing(name) && !named.contains(name) {
+        } else {
             headers.append(name, value.clone());
         }
     }
@@ -174,10 +180,28 @@ fn is_dropped_outgoing(name: &HeaderName) -> bool {
     }
     let text = name.as_str();
     match text.as_bytes()[0] {
-        b'x' => text.starts_with("x-forwarded-") || text == "x-real-ip" || text == "x-original-url",
-        b'k' | b'p' | b'h' => *name == KEEP_ALIVE || *name == PROXY_CONNECTION || *name == HTTP2_SETTINGS,
+        b'x' => {
+            text.get(..12).is_some_and(|start| is_twin(start, "x-forwarded-"))
+                || is_any(text, &["x-real-ip", "x-original-url", "x-rewrite-url"])
+        }
+        b'k' | b'p' | b'h' => {
+            is_any(text, &["keep-alive", "proxy-connection", "proxy-authorization", "http2-settings"])
+        }
+        b't' | b'c' => {
+            text.contains('_') && is_any(text, &["transfer-encoding", "content-length", "content-type"])
+        }
         _ => false,
     }
+}
+
+/// Whether a field is one of these, or a twin of one: servers that pass fields as variables read `_` as `-`.
+fn is_any(field: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| is_twin(field, name))
+}
+
+fn is_twin(field: &str, name: &str) -> bool {
+    let same = |(a, b): (u8, u8)| a == b || (a == b'_' && b == b'-');
+    field.len() == name.len() && field.bytes().zip(name.bytes()).all(same)
 }
 
 fn absolute(target: &PathAndQuery, origin: &Origin) -> Uri {
