@@ -10,7 +10,7 @@ mod table;
 
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::uri::PathAndQuery;
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Version};
 use serde::Serialize;
 
@@ -76,6 +76,10 @@ pub fn target(head: &Parts) -> Result<&PathAndQuery, Refusal> {
     // would name where to go in the caller's words.
     if head.version < Version::HTTP_2 && head.uri.authority().is_some() {
         return Err(Refusal::Malformed("the request target must be a path, not a whole URL"));
+    }
+    // What it says is not what is used: the configuration alone decides between plaintext and TLS.
+    if head.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+        return Err(Refusal::Malformed("the request's scheme is neither http nor https"));
     }
     match head.uri.path_and_query() {
         Some(target) => Ok(target),

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::{Body as _, Incoming};
@@ -11,6 +12,8 @@ use hyper::body::{Body as _, Incoming};
 use super::http1;
 use super::stream::Receiving;
 use crate::body::Error;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// An answer's frames as they arrive.
 pub struct AnswerBody(Kind);
@@ -50,7 +53,13 @@ impl http_body::Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut self.0 {
             Kind::Http1 { incoming, ended, .. } => {
-                let frame = ready!(Pin::new(incoming).poll_frame(cx));
+                let mut frame = ready!(Pin::new(incoming).poll_frame(cx));
+                if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
+                    // Framing of this leg alone (RFC 9110 §6.5.1); HTTP/2 would not even be let through with it.
+                    for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE] {
+                        trailers.remove(name);
+                    }
+                }
                 *ended |= frame.is_none();
                 Poll::Ready(frame.map(|frame| frame.map_err(Error::Http)))
             }

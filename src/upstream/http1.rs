@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use http::header::{HeaderValue, TRANSFER_ENCODING};
+use http::{Method, Request, Response};
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
@@ -76,9 +77,10 @@ impl Lease {
     /// connection that had just been closed.
     pub(super) async fn exchange(
         mut self,
-        request: Request<Body>,
+        mut request: Request<Body>,
         repeatable: bool,
     ) -> Result<Response<(Incoming, Lease)>, Refused> {
+        say_chunked(&mut request);
         match self.sender.try_send_request(request).await {
             Ok(response) => Ok(response.map(|body| (body, self))),
             Err(mut failed) => {
@@ -97,6 +99,14 @@ impl Lease {
         if !self.sender.is_closed() {
             self.idle.stack.borrow_mut().push((Instant::now(), self.sender));
         }
+    }
+}
+
+/// With these methods hyper sends a body of unknown length only when a field says that there is one.
+fn say_chunked(request: &mut Request<Body>) {
+    let silent = matches!(*request.method(), Method::GET | Method::HEAD);
+    if silent && !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
+        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 
