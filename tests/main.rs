@@ -1,5 +1,6 @@
 //! The proxy over real sockets, in front of the embedded Camunda or of peers that misbehave on purpose.
 
+#[allow(dead_code, reason = "a part of the vocabulary is another binary's")]
 mod common;
 
 mod admin;

@@ -9,9 +9,14 @@ use super::in_time;
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
+pub(crate) const PRIORITY: u8 = 2;
+pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PUSH_PROMISE: u8 = 5;
+pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -52,35 +57,13 @@ impl Frames {
     }
 
     pub(crate) async fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-        frame.extend([kind, flags]);
-        frame.extend(stream.to_be_bytes());
-        frame.extend(payload);
         // The other side may have closed: what it wrote before is still to be read.
-        let _ = self.0.write_all(&frame).await;
+        let _ = self.0.write_all(&frame(kind, flags, stream, payload)).await;
     }
 
     /// A head, its fields written out without compression.
     pub(crate) async fn head(&mut self, stream: u32, flags: u8, fields: &[(&str, &str)]) {
-        let mut block = Vec::new();
-        for (name, value) in fields {
-            block.push(0);
-            for text in [name, value] {
-                match text.len() {
-                    short @ 0..127 => block.push(short as u8),
-                    long => {
-                        let mut rest = long - 127;
-                        block.push(127);
-                        while rest >= 128 {
-                            block.push((rest % 128) as u8 | 128);
-                            rest /= 128;
-                        }
-                        block.push(rest as u8);
-                    }
-                }
-                block.extend(text.as_bytes());
-            }
-        }
+        let block = block(fields);
         self.write(HEADERS, flags | END_HEADERS, stream, &block).await;
     }
 
@@ -119,6 +102,39 @@ impl Frames {
             }
         }
     }
+}
+
+/// A frame's bytes.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// Fields written out without compression (RFC 7541 §6.2.2).
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            match text.len() {
+                short @ 0..127 => block.push(short as u8),
+                long => {
+                    let mut rest = long - 127;
+                    block.push(127);
+                    while rest >= 128 {
+                        block.push((rest % 128) as u8 | 128);
+                        rest /= 128;
+                    }
+                    block.push(rest as u8);
+                }
+            }
+            block.extend(text.as_bytes());
+        }
+    }
+    block
 }
 
 /// A gRPC request's head, to this authority.

@@ -51,14 +51,14 @@ impl Talk {
 
     /// The next request's head as it came; `None` at the connection's end.
     pub(crate) async fn head(&mut self) -> Option<String> {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            match self.0.read_line(&mut head).await {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match self.0.read_until(b'\n', &mut head).await {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => {}
             }
         }
-        Some(head)
+        Some(String::from_utf8_lossy(&head).into_owned())
     }
 
     /// A body of this length.
