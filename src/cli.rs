@@ -8,6 +8,7 @@ mod admin_client;
 pub mod arguments;
 mod check;
 pub mod config;
+mod confinement;
 mod healthcheck;
 mod logging;
 mod output;

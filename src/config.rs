@@ -16,6 +16,7 @@ mod environment;
 mod file;
 mod keystore;
 mod merge;
+mod open_files;
 mod settings;
 mod sources;
 
@@ -32,6 +33,10 @@ pub struct Config {
     pub credentials: Option<PathBuf>,
     /// Data-plane threads; 0 is one per core.
     pub workers: usize,
+    /// Whether the process gives up what a proxy has no use for.
+    pub confine: Confine,
+    /// Files with secrets that other users can read are an error, and not a warning.
+    pub strict: bool,
     /// How far away an unauthenticated caller may be.
     pub anonymous: access::Anonymous,
     /// Where the main listeners listen.
@@ -72,6 +77,17 @@ pub struct Scopes {
     pub optimize: upstream::ScopeConfig,
     /// The cluster's secrets.
     pub secrets: upstream::ScopeConfig,
+}
+
+/// Whether the process gives up core dumps, other files and other programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confine {
+    /// As far as the kernel knows how.
+    #[default]
+    Auto,
+    /// Not at all: for debuggers, and for files that a reload finds in new places.
+    Off,
 }
 
 /// Camunda's own hosts.

@@ -31,6 +31,7 @@ pub mod upstream;
 pub mod address;
 pub mod body;
 pub mod certificate;
+pub mod confine;
 pub mod descriptors;
 pub mod io;
 pub mod key_file;

@@ -139,6 +139,7 @@ impl State {
             "started_at": timestamp(self.started_at),
             "addresses": { "listeners": self.listeners, "admin": self.admin },
             "workers": self.shards.len(),
+            "confinement": crate::confine::in_force(),
             "scopes": scopes,
             "warnings": self.warnings,
             "notes": *self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner),

@@ -18,6 +18,9 @@ pub struct ConfigArguments {
     /// Address of a main listener: 127.0.0.1:8080, unix:/path?mode=0600 or systemd:NAME. May be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Vec<String>,
+    /// Refuses files with secrets that other users can read, instead of warning of them
+    #[arg(long)]
+    pub strict: bool,
     /// Address of probes, metrics and status
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<String>,
@@ -55,6 +58,11 @@ impl ConfigArguments {
             one("--credentials", "credentials", &self.credentials),
             Flag { name: "--listen", key: "listen", values: self.listen.clone() },
             one("--admin", "admin.address", &self.admin),
+            Flag {
+                name: "--strict",
+                key: "strict",
+                values: self.strict.then(|| "true".to_owned()).into_iter().collect(),
+            },
         ]
     }
 }
@@ -76,12 +84,12 @@ mod tests {
     #[test]
     fn flags_become_keys() {
         let line = "x -c a.toml --config b.toml --listen 127.0.0.1:0 --listen [::1]:0 --admin 127.0.0.1:1 \
-                    --credentials c.txt --format json";
+                    --credentials c.txt --strict --format json";
         let line = Line::try_parse_from(line.split_whitespace()).expect("parsed");
         let sources = line.config.sources();
         assert_eq!(sources.files, [PathBuf::from("a.toml"), PathBuf::from("b.toml")]);
         let flags: Vec<_> = sources.flags.iter().map(|flag| (flag.key, flag.values.len())).collect();
-        assert_eq!(flags, [("credentials", 1), ("listen", 2), ("admin.address", 1)]);
+        assert_eq!(flags, [("credentials", 1), ("listen", 2), ("admin.address", 1), ("strict", 1)]);
         assert_eq!(line.format.format, Format::Json);
     }
 }

@@ -10,12 +10,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::arguments::{ConfigArguments, Format};
-use super::{PERMISSION, logging, problems};
+use super::{PERMISSION, confinement, logging, problems};
 use crate::app::{App, End, StartError};
-use crate::config::{Settings, Sources};
-use crate::descriptors;
+use crate::config::{Confine, Settings, Sources};
 use crate::problem::Problem;
 use crate::shutdown::Phase;
+use crate::{confine, descriptors};
 
 /// After everything was told to end at once, the process ends by itself or after this time.
 const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -34,7 +34,13 @@ impl RunCommand {
             Ok(settings) => settings,
             Err(problems) => return problems::report(&problems, Format::Text),
         };
+        // Before any thread is started, and after everything was read whose place may be anywhere.
+        let confined = (settings.config.confine == Confine::Auto)
+            .then(|| confine::confine(&confinement::files(&settings)));
         logging::start(&settings.config.log);
+        if let Some(confined) = confined {
+            confinement::tell(confined);
+        }
         let signals = match Signals::new() {
             Ok(signals) => signals,
             Err(status) => return status,

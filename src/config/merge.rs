@@ -1,6 +1,5 @@
 //! The credentials file, or the environment in its place, with what the configuration says over it.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::credentials::{Credentials, Draft, Key};
@@ -126,30 +125,6 @@ fn override_with(
 
 /// Origins and warnings with the credentials file's name.
 fn named_by_file(mut credentials: Credentials, config: &Config) -> Credentials {
-    let oauth = &config.oauth;
-    let files = [
-        (&config.credentials, "client secret"),
-        (&oauth.client_secret_file, "client secret"),
-        (&oauth.key_file, "private key"),
-        (&oauth.key_password_file, "password"),
-    ];
-    let open: Vec<String> =
-        files.iter().filter_map(|(path, holds)| readable(path.as_ref()?, holds)).collect();
-    credentials = renamed_by_file(credentials, config);
-    credentials.warnings.extend(open);
-    credentials
-}
-
-/// A warning when others on this machine can read a file with a secret. A link is a mounted secret, as Kubernetes
-/// makes them; who may read those is decided elsewhere.
-fn readable(path: &Path, holds: &str) -> Option<String> {
-    let metadata = std::fs::symlink_metadata(path).ok()?;
-    let open = metadata.is_file() && metadata.permissions().mode() & 0o077 != 0;
-    let path = path.display();
-    open.then(|| format!("{path}: other users can read the {holds} in it; run `chmod 600 {path}`"))
-}
-
-fn renamed_by_file(mut credentials: Credentials, config: &Config) -> Credentials {
     let Some(path) = &config.credentials else { return credentials };
     for origin in credentials.origins.values_mut() {
         *origin = origin.replacen("(line ", &format!("({}:", path.display()), 1);

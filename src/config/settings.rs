@@ -15,6 +15,7 @@ use crate::upstream_address::UpstreamAddress;
 
 use super::client_auth::{self, ClientProof};
 use super::effective::{self, Effective};
+use super::open_files::{OpenFile, open_files};
 use super::{Config, Hosts, Scopes, Sources, check, collect, keystore, merge};
 
 /// What a process runs with. Made by [`Settings::load`] alone, so whoever holds one need not check it again.
@@ -100,6 +101,9 @@ impl Settings {
         let origin = |key: &str| origin(&figment, key);
         problems.extend(check::check(&config, &origin));
         problems.extend(check::bind_guard(&config, &origin));
+        if config.strict {
+            problems.extend(open_files(&config).iter().map(|file| file.problem(&origin)));
+        }
         // What a file that could not be read would have said is not missing.
         if unread && config.credentials.is_none() {
             return Err(problems);
@@ -140,6 +144,9 @@ impl Settings {
             files.extend(named.clone());
         }
         let mut warnings = credentials.warnings.clone();
+        if !config.strict {
+            warnings.extend(open_files(&config).iter().map(OpenFile::warning));
+        }
         warnings.extend(proof.warning(SystemTime::now()));
         let addressless = credentials.scopes.iter().filter(|scope| !scopes.contains_key(scope));
         warnings.extend(

@@ -2,6 +2,7 @@
 
 mod admin;
 mod command_line;
+mod confinement;
 mod credentials;
 mod descriptors;
 mod harness;
