@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-};
 use http_body::{Frame, SizeHint};
-use hyper::body::{Body as _, Incoming};
+
+mod caller;
+
+pub use caller::{CallerBody, poll_caller};
 
 /// A body whose frames come from a caller, or from memory.
 #[derive(Debug, Default)]
@@ -20,12 +20,7 @@ pub enum Body {
     /// A whole body, empty once it has been taken.
     Full(Bytes),
     /// A caller's body, as it arrives.
-    Incoming {
-        /// A chunk that was already read.
-        first: Option<Bytes>,
-        /// What still comes.
-        rest: Incoming,
-    },
+    Caller(CallerBody),
 }
 
 impl http_body::Body for Body {
@@ -40,12 +35,7 @@ impl http_body::Body for Body {
             Body::Empty => Poll::Ready(None),
             Body::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Body::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Body::Incoming { first, rest } => {
-                if let Some(chunk) = first.take() {
-                    return Poll::Ready(Some(Ok(Frame::data(chunk))));
-                }
-                poll_caller(rest, cx).map_err(Error::Http)
-            }
+            Body::Caller(body) => body.poll_frame(cx).map_err(Error::Http),
         }
     }
 
@@ -54,7 +44,7 @@ impl http_body::Body for Body {
         match self {
             Body::Empty => true,
             Body::Full(bytes) => bytes.is_empty(),
-            Body::Incoming { first, rest } => first.is_none() && rest.is_end_stream(),
+            Body::Caller(body) => body.is_end_stream(),
         }
     }
 
@@ -62,42 +52,9 @@ impl http_body::Body for Body {
         match self {
             Body::Empty => SizeHint::with_exact(0),
             Body::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Body::Incoming { first, rest } => {
-                let chunk = first.as_ref().map_or(0, |chunk| chunk.len() as u64);
-                let rest = rest.size_hint();
-                let mut hint = SizeHint::new();
-                hint.set_lower(rest.lower() + chunk);
-                if let Some(upper) = rest.upper() {
-                    hint.set_upper(upper + chunk);
-                }
-                hint
-            }
+            Body::Caller(body) => body.size_hint(),
         }
     }
-}
-
-/// The next frame of a caller's body. Trailers lose what only a head may say: a credential in a trailer could be
-/// taken for the one in the head, and framing or routing fields are refused there by RFC 9110 §6.5.1.
-pub fn poll_caller(
-    body: &mut Incoming,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-    let mut frame = ready!(Pin::new(body).poll_frame(cx));
-    if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
-        for name in [
-            AUTHORIZATION,
-            PROXY_AUTHORIZATION,
-            HOST,
-            CONTENT_LENGTH,
-            TRANSFER_ENCODING,
-            CONNECTION,
-            TE,
-            COOKIE,
-        ] {
-            trailers.remove(name);
-        }
-    }
-    Poll::Ready(frame)
 }
 
 /// A body ended early. The cause is kept as `source`, since hyper finds the HTTP/2 code to reset with there.

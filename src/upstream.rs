@@ -10,11 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Uri;
 use http::uri::{Authority, Scheme};
-use hyper::body::Incoming;
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::body::Body;
+use crate::body::{Body, CallerBody};
 use crate::tls;
 use crate::upstream_address::UpstreamAddress;
 
@@ -184,13 +183,8 @@ pub enum Payload {
     Empty,
     /// The whole of it: can be sent again.
     Whole(Bytes),
-    /// What has been read of it, and the rest.
-    Streaming {
-        /// A chunk that was already read.
-        first: Option<Bytes>,
-        /// What still comes.
-        rest: Incoming,
-    },
+    /// What still comes from the caller.
+    Streaming(CallerBody),
 }
 
 impl Payload {
@@ -199,7 +193,7 @@ impl Payload {
         match self {
             Payload::Empty => Some(Payload::Empty),
             Payload::Whole(bytes) => Some(Payload::Whole(bytes.clone())),
-            Payload::Streaming { .. } => None,
+            Payload::Streaming(_) => None,
         }
     }
 
@@ -207,7 +201,7 @@ impl Payload {
         match self {
             Payload::Empty => Body::Empty,
             Payload::Whole(bytes) => Body::Full(bytes),
-            Payload::Streaming { first, rest } => Body::Incoming { first, rest },
+            Payload::Streaming(body) => Body::Caller(body),
         }
     }
 }
@@ -249,7 +243,7 @@ impl From<Body> for Payload {
         match body {
             Body::Empty => Payload::Empty,
             Body::Full(bytes) => Payload::Whole(bytes),
-            Body::Incoming { first, rest } => Payload::Streaming { first, rest },
+            Body::Caller(body) => Payload::Streaming(body),
         }
     }
 }

@@ -12,7 +12,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::error::Error;
-use crate::body::poll_caller;
+use crate::body::{CallerBody, poll_caller};
 use crate::reason::Reason;
 use crate::upstream::Payload;
 
@@ -29,15 +29,15 @@ pub(super) async fn payload(parts: &Parts, slot: &mut Option<Incoming>) -> Resul
     let Some(mut body) = slot.take().filter(|body| !body.is_end_stream()) else { return Ok(Payload::Empty) };
     // Reading makes hyper answer `100 Continue`; over HTTP/1.1 nothing is here yet anyhow.
     if parts.version != Version::HTTP_2 || parts.headers.contains_key(EXPECT) {
-        return Ok(Payload::Streaming { first: None, rest: body });
+        return Ok(Payload::Streaming(CallerBody::new(None, body)));
     }
     let frame = poll_fn(|cx| Poll::Ready(poll_caller(&mut body, cx))).await;
     Ok(match frame {
-        Poll::Pending => Payload::Streaming { first: None, rest: body },
+        Poll::Pending => Payload::Streaming(CallerBody::new(None, body)),
         Poll::Ready(None) => Payload::Empty,
         Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
             Ok(chunk) if body.is_end_stream() && chunk.len() <= WHOLE => Payload::Whole(chunk),
-            Ok(chunk) => Payload::Streaming { first: Some(chunk), rest: body },
+            Ok(chunk) => Payload::Streaming(CallerBody::new(Some(chunk), body)),
             Err(_trailers_alone) => Payload::Empty,
         },
         Poll::Ready(Some(Err(_))) => return Err(Error::new(Reason::Malformed, "the request body broke off")),

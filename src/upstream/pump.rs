@@ -7,15 +7,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
-use hyper::body::{Body as _, Incoming};
 
 use super::http2::Lease;
-use crate::body;
+use crate::body::CallerBody;
 
 /// Ends when the body has been sent, or when either side gave up; then the stream has been reset.
 pub(super) struct Pump {
     stream: SendStream<Bytes>,
-    body: Incoming,
+    body: CallerBody,
     /// A chunk that waits for the peer's window.
     chunk: Option<Bytes>,
     /// A stream whose request is still being sent keeps its place.
@@ -23,13 +22,8 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    pub(super) fn new(
-        stream: SendStream<Bytes>,
-        first: Option<Bytes>,
-        body: Incoming,
-        lease: Rc<Lease>,
-    ) -> Pump {
-        Pump { stream, body, chunk: first, _lease: lease }
+    pub(super) fn new(stream: SendStream<Bytes>, body: CallerBody, lease: Rc<Lease>) -> Pump {
+        Pump { stream, body, chunk: None, _lease: lease }
     }
 
     /// Waits until some of the waiting chunk fits, and sends it; false when the stream is over.
@@ -71,7 +65,7 @@ impl Future for Pump {
                     false => return Poll::Ready(()),
                 }
             }
-            match ready!(body::poll_caller(&mut me.body, cx)) {
+            match ready!(me.body.poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => me.chunk = Some(data),
                     Err(frame) => {

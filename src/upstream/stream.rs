@@ -37,7 +37,7 @@ pub(super) async fn exchange(
             let _ = sending.send_data(bytes, true);
             None
         }
-        Payload::Streaming { first, rest } => Some(Pump::new(sending, first, rest, Rc::clone(&lease))),
+        Payload::Streaming(body) => Some(Pump::new(sending, body, Rc::clone(&lease))),
     };
     Calling { response: Some(response), pump, lease }.answer(again).await
 }

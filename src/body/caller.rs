@@ -1,0 +1,74 @@
+//! A caller's body on its way upstream, frame by frame.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
+};
+use http_body::{Frame, SizeHint};
+use hyper::body::{Body as _, Incoming};
+
+/// A body as it arrives, and the chunk that was read to see whether it is all there.
+#[derive(Debug)]
+pub struct CallerBody {
+    first: Option<Bytes>,
+    rest: Incoming,
+}
+
+impl CallerBody {
+    /// What comes, after a chunk that was already read.
+    pub fn new(first: Option<Bytes>, rest: Incoming) -> CallerBody {
+        CallerBody { first, rest }
+    }
+
+    /// The next frame.
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.first.take() {
+            Some(chunk) => Poll::Ready(Some(Ok(Frame::data(chunk)))),
+            None => poll_caller(&mut self.rest, cx),
+        }
+    }
+
+    /// Whether nothing more comes.
+    pub fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    /// How much still comes.
+    pub fn size_hint(&self) -> SizeHint {
+        let chunk = self.first.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + chunk);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + chunk);
+        }
+        hint
+    }
+}
+
+/// The next frame of a caller's body. Trailers lose what only a head may say: a credential in a trailer could be
+/// taken for the one in the head, and framing or routing fields are refused there by RFC 9110 §6.5.1.
+pub fn poll_caller(
+    body: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    let mut frame = ready!(Pin::new(body).poll_frame(cx));
+    if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
+        for name in [
+            AUTHORIZATION,
+            PROXY_AUTHORIZATION,
+            HOST,
+            CONTENT_LENGTH,
+            TRANSFER_ENCODING,
+            CONNECTION,
+            TE,
+            COOKIE,
+        ] {
+            trailers.remove(name);
+        }
+    }
+    Poll::Ready(frame)
+}
