@@ -8,8 +8,10 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 mod caller;
+mod copy;
 
 pub use caller::{CallerBody, poll_caller};
+pub use copy::Copy;
 
 /// A body whose frames come from a caller, or from memory.
 #[derive(Debug, Default)]

@@ -55,6 +55,23 @@ pub enum Origin {
     Proxy(Reason),
 }
 
+/// What came of an upstream's refusal of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unauthorized {
+    /// The request was sent once more with another token.
+    Replayed,
+    /// The token is renewed, or was in vain, and the refusal was passed on.
+    RenewedOnly,
+    /// It was passed on, because renewing has not helped and pauses.
+    BreakerOpen,
+    /// It was passed on: the last renewal is too recent, or the refusal may be about something else.
+    Passed,
+}
+
+impl Unauthorized {
+    const NAMES: [&str; 4] = ["replayed", "renewed_only", "breaker_open", "passed"];
+}
+
 const SCOPES: usize = Scope::ALL.len() + 1;
 const PROTOCOLS: usize = Protocol::ALL.len();
 /// 1xx to 5xx and anything else.
@@ -65,6 +82,7 @@ const OUTCOMES: usize = CLASSES + Reason::ALL.len();
 pub struct Shard {
     requests: Box<[AtomicU64]>,
     durations: Box<[Durations]>,
+    unauthorized: [[AtomicU64; Unauthorized::NAMES.len()]; Scope::ALL.len()],
     active: AtomicU64,
     connections: AtomicU64,
     heartbeat: AtomicU64,
@@ -81,6 +99,7 @@ impl Default for Shard {
         Shard {
             requests: (0..SCOPES * PROTOCOLS * OUTCOMES).map(|_| AtomicU64::new(0)).collect(),
             durations: (0..SCOPES * PROTOCOLS).map(|_| Durations::default()).collect(),
+            unauthorized: Default::default(),
             active: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             heartbeat: AtomicU64::new(0),
@@ -108,6 +127,11 @@ impl Shard {
         let bucket = BUCKETS.iter().position(|&bound| seconds <= bound).unwrap_or(BUCKETS.len());
         add(&durations.buckets[bucket], 1);
         add(&durations.sum_micros, total.as_micros() as u64);
+    }
+
+    /// An upstream of this scope refused a token.
+    pub fn unauthorized(&self, scope: Scope, action: Unauthorized) {
+        add(&self.unauthorized[scope as usize][action as usize], 1);
     }
 
     /// The worker is alive; called about once a second.
@@ -236,6 +260,22 @@ impl Requests {
         Ok(())
     }
 
+    fn encode_unauthorized(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Tokens that an upstream refused, by what came of it";
+        let mut metric =
+            encoder.encode_descriptor("upstream_unauthorized", help, None, MetricType::Counter)?;
+        for scope in Scope::ALL {
+            for (at, action) in Unauthorized::NAMES.into_iter().enumerate() {
+                let count = self.sum(|shard| &shard.unauthorized[scope as usize][at]);
+                if count > 0 {
+                    let labels = [("scope", scope.name()), ("action", action)];
+                    metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn encode_durations(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "From a request's head to the last frame of its answer";
         let mut metric = encoder.encode_descriptor(
@@ -265,6 +305,7 @@ impl Collector for Requests {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_requests(&mut encoder)?;
         self.encode_durations(&mut encoder)?;
+        self.encode_unauthorized(&mut encoder)?;
         let gauges: [(&str, &str, u64); 2] = [
             ("active_requests", "Requests under way", self.sum(|shard| &shard.active)),
             ("open_connections", "Callers' open connections", self.sum(|shard| &shard.connections)),

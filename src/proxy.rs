@@ -21,13 +21,15 @@ use crate::oauth::Token;
 use crate::reason::Reason;
 use crate::route::{self, Leg};
 use crate::scope::Scope;
-use crate::upstream::{self, AnswerBody, Pool};
+use crate::upstream::{self, AnswerBody, Payload, Pool};
 
 mod destination;
 mod error;
 mod exchange;
 mod location;
+mod outbound;
 mod reads;
+mod replay;
 mod reply;
 mod request_body;
 mod rewrite;
@@ -41,6 +43,7 @@ pub use reads::Reads;
 pub use reply::{Dialect, NAME};
 
 use exchange::Exchange;
+use outbound::Outbound;
 
 /// What a worker needs to serve requests.
 pub struct Proxy {
@@ -89,9 +92,6 @@ struct Pools {
     destinations: Arc<Destinations>,
     pools: Vec<Pool>,
 }
-
-/// After this time a token is looked at once more before it is sent.
-const STALE: Duration = Duration::from_secs(1);
 
 impl Proxy {
     /// A worker's proxy. The destinations may be swapped at any time.
@@ -186,30 +186,25 @@ impl Proxy {
         let base = if route.leg == Leg::Grpc { "" } else { &origin.address.base_path };
         let target = route.upstream_path(base, &requested)?;
 
-        let got = Instant::now();
-        let head = |version| {
-            // A connection or a free stream may have been waited for, and the token may have ended meanwhile.
-            let newer = (got.elapsed() > STALE).then(|| destination.tokens.current());
-            let token = newer.map_or(Some(Arc::clone(&token)), |newer| newer)?;
-            Some(rewrite::outgoing(parts, &target, origin, token.authorization(), version))
-        };
-        let pool = &pools.pools[at];
         let limit =
             deadline.or_else(|| (!grpc).then(|| exchange.started + self.settings.upstream.response_timeout));
+        let pool = &pools.pools[at];
         // With a body it is an ordinary request: an upgrade may be ignored (RFC 9110 §7.8).
         let plain = !grpc && body.as_ref().is_none_or(http_body::Body::is_end_stream);
         if let Some(protocol) = rewrite::asked_upgrade(parts).filter(|_| plain) {
-            let asking = |version| {
-                head(version).map(|mut request| {
-                    rewrite::ask_upgrade(&mut request, &protocol);
-                    request
-                })
-            };
-            let answer = within(limit, pool.send_upgrade(asking)).await?;
+            let outbound = Outbound { parts, target, destination, pool, held: route.held, limit };
+            let answer = outbound.send_upgrade(&token, &protocol).await?;
             return Ok(upgraded(answer, parts, exchange, origin, route.prefix));
         }
-        let payload = request_body::payload(parts, body).await?;
-        let mut answer = within(limit, pool.send(&parts.method, route.held, payload, head)).await?;
+        let kept = self.settings.upstream.replay_buffer;
+        let (payload, copy) = request_body::payload(parts, body, kept).await?;
+        let whole = payload.again_within(kept);
+        let outbound = Outbound { parts, target, destination, pool, held: route.held, limit };
+        let answer = outbound.send(&token, payload).await?;
+        // What has not been sent by now is not here in full, and need not be kept any longer.
+        let again = whole.or_else(|| copy?.take().map(Payload::Whole));
+        let wait = self.settings.token_wait;
+        let mut answer = replay::settle(answer, &outbound, &token, again, wait, exchange).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::new(
                 Reason::UpstreamReset,
@@ -258,6 +253,7 @@ impl Proxy {
             sent: 0,
             generation: 0,
             waited: Duration::ZERO,
+            attempts: 1,
             complete: false,
         }
     }
@@ -278,20 +274,6 @@ impl Pools {
         let all = destinations.all().iter();
         let pools = all.map(|place| Pool::new(Arc::clone(&place.origin), config.clone())).collect();
         Pools { destinations, pools }
-    }
-}
-
-/// The upstream's answer, unless it takes too long.
-async fn within(
-    limit: Option<Instant>,
-    answer: impl Future<Output = Result<Response<AnswerBody>, upstream::Error>>,
-) -> Result<Response<AnswerBody>, Error> {
-    match limit {
-        Some(limit) => match tokio::time::timeout_at(limit, answer).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(Error::upstream_timeout()),
-        },
-        None => Ok(answer.await?),
     }
 }
 

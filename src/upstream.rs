@@ -78,6 +78,9 @@ pub struct Config {
     /// Cloudflare's limit of 60 s.
     #[serde(with = "humantime_serde")]
     pub ping_interval: Duration,
+    /// So many bytes of a request's body are kept until the head of its answer, so that the request can be sent once more
+    /// when the upstream refuses its token. A longer body is not kept at all.
+    pub replay_buffer: usize,
 }
 
 impl Default for Config {
@@ -87,6 +90,7 @@ impl Default for Config {
             response_timeout: Duration::from_secs(3600),
             idle_timeout: Duration::from_secs(4),
             ping_interval: Duration::from_secs(45),
+            replay_buffer: 64 * 1024,
         }
     }
 }
@@ -195,6 +199,11 @@ impl Payload {
             Payload::Whole(bytes) => Some(Payload::Whole(bytes.clone())),
             Payload::Streaming(_) => None,
         }
+    }
+
+    /// The same body once more, when all of it is here and it is no longer than so many bytes.
+    pub fn again_within(&self, limit: usize) -> Option<Payload> {
+        self.again().filter(|payload| !matches!(payload, Payload::Whole(bytes) if bytes.len() > limit))
     }
 
     fn into_body(self) -> Body {

@@ -9,6 +9,7 @@ mod cancellation;
 mod client_auth;
 mod doors;
 mod drain;
+mod replay;
 mod routes;
 mod scopes;
 mod secrets;

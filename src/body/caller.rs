@@ -1,6 +1,7 @@
 //! A caller's body on its way upstream, frame by frame.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -10,24 +11,51 @@ use http::header::{
 use http_body::{Frame, SizeHint};
 use hyper::body::{Body as _, Incoming};
 
+use super::copy::Copy;
+
 /// A body as it arrives, and the chunk that was read to see whether it is all there.
 #[derive(Debug)]
 pub struct CallerBody {
     first: Option<Bytes>,
     rest: Incoming,
+    copy: Option<Rc<Copy>>,
 }
 
 impl CallerBody {
     /// What comes, after a chunk that was already read.
     pub fn new(first: Option<Bytes>, rest: Incoming) -> CallerBody {
-        CallerBody { first, rest }
+        CallerBody { first, rest, copy: None }
+    }
+
+    /// From now on what goes by is copied, within the copy's limit.
+    pub fn copied_to(mut self, copy: Rc<Copy>) -> CallerBody {
+        self.copy = Some(copy);
+        self
     }
 
     /// The next frame.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match self.first.take() {
-            Some(chunk) => Poll::Ready(Some(Ok(Frame::data(chunk)))),
-            None => poll_caller(&mut self.rest, cx),
+        let frame = match self.first.take() {
+            Some(chunk) => Some(Ok(Frame::data(chunk))),
+            None => ready!(poll_caller(&mut self.rest, cx)),
+        };
+        if let Some(copy) = &self.copy {
+            self.copy_frame(copy, &frame);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn copy_frame(&self, copy: &Copy, frame: &Option<Result<Frame<Bytes>, hyper::Error>>) {
+        match frame {
+            None => copy.end(),
+            Some(Ok(frame)) if frame.is_data() => {
+                frame.data_ref().inspect(|chunk| copy.add(chunk));
+                // Whoever sends a body of known length asks for nothing after its last byte.
+                if self.is_end_stream() {
+                    copy.end();
+                }
+            }
+            Some(_) => copy.give_up(),
         }
     }
 

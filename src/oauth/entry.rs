@@ -17,6 +17,7 @@ use super::log;
 use super::measures::Measures;
 use super::pace::Pace;
 use super::quarantine::{self, Client};
+use super::rejection::Rejection;
 use super::request::TokenRequest;
 use super::status::{LastError, Requests};
 use super::token::Token;
@@ -42,6 +43,8 @@ pub(super) struct Entry {
     /// Wakes the waiters.
     pub(super) changed: watch::Sender<()>,
     pub(super) generations: Arc<AtomicU64>,
+    /// What the upstream's rejections of its tokens lead to. Its lock may be taken while `state`'s is held.
+    pub(super) rejection: Rejection,
     pub(super) state: Mutex<State>,
 }
 
@@ -109,6 +112,7 @@ impl Entry {
             return if held.from <= now { Plan::Serve } else { Plan::At(held.from) };
         }
         let wanted = match (&*self.token.load(), &state.renew_at) {
+            (Some(token), _) if self.rejection.wants(token.generation()) => now,
             (Some(token), Some(renew_at)) => {
                 let left = self.clock.left(renew_at);
                 if left.is_zero() && !self.is_needed(token, &state) {
@@ -158,6 +162,7 @@ impl Entry {
     /// The request leaves, after it waited for its turn this long.
     pub(super) fn begin(&self, waited: Duration) {
         let mut state = self.state();
+        self.rejection.begin(self.token.load().as_ref().map(|token| token.generation()));
         state.asking = Some(Instant::now());
         state.budget_wait += waited;
         state.demands.renewal = false;
@@ -217,13 +222,19 @@ impl Entry {
             true => self.token.store(Some(token)),
             false => state.held = Some(Held { token, from: now + life.held }),
         }
+        let before = previous.as_ref().map(|previous| previous.generation());
+        let pausing = self.rejection.granted(before, generation);
         drop(state);
+        if let Some(time) = pausing {
+            log::renewing_pauses(&self.request, time);
+        }
         log::granted(&self.request, generation, life.left, previous.is_none(), outage);
     }
 
     fn failed(&self, failure: &Failure) {
         let mut state = self.state();
         let now = Instant::now();
+        self.rejection.failed();
         state.requests.count(failure.cause);
         let mut ring = true;
         match failure.cause {

@@ -42,6 +42,20 @@ pub(super) fn failed(request: &TokenRequest, failure: &Failure, next: Duration) 
     }
 }
 
+/// Token after token was rejected by the upstream.
+pub(super) fn renewing_pauses(request: &TokenRequest, pause: Duration) {
+    let (endpoint, audience, pause_seconds) = (request.shown(), &request.audience, pause.as_secs());
+    tracing::warn!(target: "token", endpoint, audience, pause_seconds,
+        "the upstream answers 401 to one new token after the other, so its 401 leads to no renewal for a while: \
+         look whether the upstream wants another audience or another token endpoint");
+}
+
+/// The upstream accepts tokens again.
+pub(super) fn renewing_resumes(request: &TokenRequest) {
+    tracing::info!(target: "token", endpoint = request.shown(), audience = request.audience,
+        "the upstream accepts the token again, so its 401 leads to a renewal again");
+}
+
 /// The renewal task has stopped, which it never should.
 pub(super) fn stopped(request: &TokenRequest, why: &str) {
     tracing::error!(target: "token", endpoint = request.shown(), audience = request.audience,

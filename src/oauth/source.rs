@@ -48,8 +48,8 @@ impl TokenSource {
             if let Some(token) = self.current() {
                 return Ok(token);
             }
-            if let Some(unavailable) = self.hopeless(until) {
-                return Err(unavailable);
+            if self.is_hopeless(until) {
+                return Err(self.unavailable());
             }
             let change = async {
                 tokio::select! {
@@ -69,6 +69,7 @@ impl TokenSource {
         let plan = entry.plan();
         let token = entry.token.load_full();
         let inner = entry.state();
+        let (renew_on_401, paused_until) = entry.rejection.renewing();
         Status {
             endpoint: entry.request.shown(),
             audience: entry.request.audience.clone(),
@@ -83,6 +84,8 @@ impl TokenSource {
                 Plan::Ask | Plan::Serve => Some(entry.clock.wall()),
             },
             last_error: self.last_error(&inner),
+            renew_on_401,
+            renew_on_401_paused_until: paused_until.map(|until| entry.wall_of(until)),
             waiters: entry.waiters.load(Ordering::Relaxed),
             requests: inner.requests,
             budget_wait: inner.budget_wait,
@@ -121,15 +124,11 @@ impl TokenSource {
         }
     }
 
-    /// Why waiting until then is useless, if it is.
-    fn hopeless(&self, until: Instant) -> Option<Unavailable> {
+    /// Whether waiting until then is useless.
+    pub(super) fn is_hopeless(&self, until: Instant) -> bool {
         let inner = self.entry.state();
         let late = inner.asking.is_none() && self.not_before(&inner).is_some_and(|at| at > until);
-        if !late && !self.entry.is_rejected(&inner) {
-            return None;
-        }
-        drop(inner);
-        Some(self.unavailable())
+        late || self.entry.is_rejected(&inner)
     }
 
     fn unavailable(&self) -> Unavailable {
@@ -188,13 +187,13 @@ impl Drop for TokenSource {
 }
 
 /// Counts a waiter as long as it waits, and how long that is.
-struct Waiting<'a> {
+pub(super) struct Waiting<'a> {
     entry: &'a Entry,
     since: Instant,
 }
 
 impl Waiting<'_> {
-    fn new(entry: &Entry) -> Waiting<'_> {
+    pub(super) fn new(entry: &Entry) -> Waiting<'_> {
         // Only the first one changes anything for the renewal task.
         if entry.waiters.fetch_add(1, Ordering::Relaxed) == 0 {
             entry.wake.notify_one();

@@ -28,6 +28,11 @@ pub struct Status {
     pub next_attempt: Option<SystemTime>,
     /// What went wrong last, until a token comes.
     pub last_error: Option<LastError>,
+    /// Whether the upstream's rejections of the token lead to renewals.
+    pub renew_on_401: RenewOn401,
+    /// Until when not, while that is paused.
+    #[serde(with = "humantime_serde")]
+    pub renew_on_401_paused_until: Option<SystemTime>,
     /// Requests that wait for a token now.
     pub waiters: usize,
     /// Token requests made, by outcome.
@@ -89,6 +94,18 @@ impl State {
             State::Rejected => "rejected",
         }
     }
+}
+
+/// Whether the upstream's rejections of a token lead to renewals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RenewOn401 {
+    /// They do, at most once a minute.
+    Active,
+    /// They do not for a while: the tokens of several renewals were rejected too.
+    Paused,
+    /// The while is over: the next rejection leads to one renewal, whose outcome decides.
+    Probing,
 }
 
 /// What went wrong last.

@@ -11,6 +11,7 @@ mod over_tcp;
 mod pace;
 mod property;
 mod rejected;
+mod rejection;
 mod time;
 mod told;
 

@@ -16,6 +16,7 @@ use super::entry::{Entry, State};
 use super::measures::Measures;
 use super::pace::Pace;
 use super::quarantine::Client;
+use super::rejection::Rejection;
 use super::renewal;
 use super::request::{Asker, TokenRequest};
 use super::source::TokenSource;
@@ -88,6 +89,7 @@ impl Tokens {
             wake: Notify::new(),
             changed: watch::Sender::new(()),
             generations: registry.generations.clone(),
+            rejection: Rejection::default(),
             state: Mutex::new(State::new()),
         });
         let task = renewal::supervise(entry.clone(), registry.ask.clone(), registry.limit);

@@ -19,7 +19,7 @@ use super::error::Error;
 use super::reads::Reads;
 use super::reply::{Dialect, grpc_status};
 use crate::body::{self, Body};
-use crate::metrics::{Origin, Protocol, Shard};
+use crate::metrics::{Origin, Protocol, Shard, Unauthorized};
 use crate::reason::Reason;
 use crate::scope::Scope;
 use crate::upstream::AnswerBody;
@@ -44,6 +44,8 @@ pub(super) struct Exchange {
     pub(super) sent: u64,
     pub(super) generation: u64,
     pub(super) waited: Duration,
+    /// How often it was sent upstream, once more after a refused token.
+    pub(super) attempts: u8,
     /// Whether the last frame has left.
     pub(super) complete: bool,
 }
@@ -132,6 +134,13 @@ impl Exchange {
         self.status = status;
     }
 
+    /// The upstream refused the token.
+    pub(super) fn unauthorized(&self, action: Unauthorized) {
+        if let Some(scope) = self.scope {
+            self.shard.unauthorized(scope, action);
+        }
+    }
+
     fn note_grpc_status(&mut self, headers: &HeaderMap) {
         if self.dialect == Dialect::Grpc
             && let Some(status) = headers.get("grpc-status")
@@ -166,6 +175,7 @@ impl Exchange {
             bytes_out = self.sent,
             token_generation = (self.generation > 0).then_some(self.generation),
             token_wait_ms = (!self.waited.is_zero()).then_some(self.waited.as_millis() as u64),
+            attempts = (self.attempts > 1).then_some(self.attempts),
             total_ms = total.as_secs_f64() * 1000.0,
             "request"
         );

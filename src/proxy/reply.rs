@@ -70,7 +70,8 @@ const fn answer(reason: Reason) -> Row {
 /// The name under which the proxy speaks of itself in `via` and `proxy-status`.
 pub const NAME: &str = "camunda-auth-proxy";
 
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+/// RFC 9209.
+pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 

@@ -1,6 +1,7 @@
 //! A request's body before it goes upstream: taken whole where it is here already, read to its end where it is not wanted.
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::error::Error;
-use crate::body::{CallerBody, poll_caller};
+use crate::body::{CallerBody, Copy, poll_caller};
 use crate::reason::Reason;
 use crate::upstream::Payload;
 
@@ -24,24 +25,40 @@ const DRAINED: usize = 256 * 1024;
 const DRAIN_WAIT: Duration = Duration::from_secs(1);
 
 /// Looks whether the whole body is here already, as a unary call's is: then it goes out in one piece and can be
-/// sent again. Never waits for it.
-pub(super) async fn payload(parts: &Parts, slot: &mut Option<Incoming>) -> Result<Payload, Error> {
-    let Some(mut body) = slot.take().filter(|body| !body.is_end_stream()) else { return Ok(Payload::Empty) };
+/// sent again. Never waits for it. A body that may end within so many bytes is copied as it goes out.
+pub(super) async fn payload(
+    parts: &Parts,
+    slot: &mut Option<Incoming>,
+    kept: usize,
+) -> Result<(Payload, Option<Rc<Copy>>), Error> {
+    let Some(mut body) = slot.take().filter(|body| !body.is_end_stream()) else {
+        return Ok((Payload::Empty, None));
+    };
     // Reading makes hyper answer `100 Continue`; over HTTP/1.1 nothing is here yet anyhow.
     if parts.version != Version::HTTP_2 || parts.headers.contains_key(EXPECT) {
-        return Ok(Payload::Streaming(CallerBody::new(None, body)));
+        return Ok(streaming(None, body, kept));
     }
     let frame = poll_fn(|cx| Poll::Ready(poll_caller(&mut body, cx))).await;
-    Ok(match frame {
-        Poll::Pending => Payload::Streaming(CallerBody::new(None, body)),
+    let payload = match frame {
+        Poll::Pending => return Ok(streaming(None, body, kept)),
         Poll::Ready(None) => Payload::Empty,
         Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
             Ok(chunk) if body.is_end_stream() && chunk.len() <= WHOLE => Payload::Whole(chunk),
-            Ok(chunk) => Payload::Streaming(CallerBody::new(Some(chunk), body)),
+            Ok(chunk) => return Ok(streaming(Some(chunk), body, kept)),
             Err(_trailers_alone) => Payload::Empty,
         },
         Poll::Ready(Some(Err(_))) => return Err(Error::new(Reason::Malformed, "the request body broke off")),
-    })
+    };
+    Ok((payload, None))
+}
+
+fn streaming(first: Option<Bytes>, rest: Incoming, kept: usize) -> (Payload, Option<Rc<Copy>>) {
+    let body = CallerBody::new(first, rest);
+    if body.size_hint().lower() > kept as u64 || kept == 0 {
+        return (Payload::Streaming(body), None);
+    }
+    let copy = Rc::new(Copy::new(kept));
+    (Payload::Streaming(body.copied_to(Rc::clone(&copy))), Some(copy))
 }
 
 /// Reads what a caller still sends, within bounds.

@@ -110,6 +110,30 @@ async fn a_quarantine_is_told_once_with_what_to_do() {
     ));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_renewals_on_401_is_told_at_its_start_and_at_its_end() {
+    let log = Log::default();
+    let _collected = log.collect(tracing::Level::INFO);
+    let bench = bench(|_, number| token(number, 7 * 86_400));
+    let source = bench.tokens.source(request("a"));
+    source.wait(soon()).await.unwrap();
+    for _ in 0..7200 {
+        let sent = source.current().unwrap().generation();
+        source.rejected(sent);
+        sleep(secs(1)).await;
+    }
+    sleep(secs(60)).await;
+    source.accepted(source.current().unwrap().generation());
+    let lines = log.lines();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(
+        lines[1].contains("WARN token: the upstream answers 401 to one new token after the other"),
+        "{lines:#?}"
+    );
+    assert!(lines[1].contains("pause_seconds=300"), "{lines:#?}");
+    assert!(lines[2].contains("INFO token: the upstream accepts the token again"), "{lines:#?}");
+}
+
 #[tokio::test]
 async fn no_log_at_any_level_holds_a_secret() {
     let log = Log::default();

@@ -1,0 +1,81 @@
+//! A request on its way out: its head is made anew for each connection and token, all else stays.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, Version};
+use tokio::time::Instant;
+
+use super::destination::Destination;
+use super::error::Error;
+use super::rewrite;
+use crate::oauth::Token;
+use crate::upstream::{self, AnswerBody, Payload, Pool};
+
+/// After this time a token is looked at once more before it is sent.
+const STALE: Duration = Duration::from_secs(1);
+
+/// What stays the same however often the request is sent.
+pub(super) struct Outbound<'a> {
+    pub(super) parts: &'a Parts,
+    /// Path and query at the upstream.
+    pub(super) target: PathAndQuery,
+    pub(super) destination: &'a Destination,
+    pub(super) pool: &'a Pool,
+    /// The answer may be long in coming.
+    pub(super) held: bool,
+    /// When its head has to be there, however often the request is sent.
+    pub(super) limit: Option<Instant>,
+}
+
+impl Outbound<'_> {
+    /// Sends it with this token, or with a newer one when this one ends before there is a connection.
+    pub(super) async fn send(
+        &self,
+        token: &Arc<Token>,
+        payload: Payload,
+    ) -> Result<Response<AnswerBody>, Error> {
+        let got = Instant::now();
+        let head = |version| self.head(token, got, version);
+        self.in_time(self.pool.send(&self.parts.method, self.held, payload, head)).await
+    }
+
+    /// Sends it as one that asks for another protocol.
+    pub(super) async fn send_upgrade(
+        &self,
+        token: &Arc<Token>,
+        protocol: &HeaderValue,
+    ) -> Result<Response<AnswerBody>, Error> {
+        let got = Instant::now();
+        let head = |version| {
+            let mut request = self.head(token, got, version)?;
+            rewrite::ask_upgrade(&mut request, protocol);
+            Some(request)
+        };
+        self.in_time(self.pool.send_upgrade(head)).await
+    }
+
+    /// The head at the moment in which it is sent. A connection or a free stream may have been waited for, and the token
+    /// may have ended meanwhile.
+    fn head(&self, token: &Arc<Token>, got: Instant, version: Version) -> Option<Request<()>> {
+        let newer = (got.elapsed() > STALE).then(|| self.destination.tokens.current());
+        let token = newer.unwrap_or_else(|| Some(Arc::clone(token)))?;
+        let (origin, authorization) = (&self.destination.origin, token.authorization());
+        Some(rewrite::outgoing(self.parts, &self.target, origin, authorization, version))
+    }
+
+    async fn in_time(
+        &self,
+        answer: impl Future<Output = Result<Response<AnswerBody>, upstream::Error>>,
+    ) -> Result<Response<AnswerBody>, Error> {
+        match self.limit {
+            Some(limit) => match tokio::time::timeout_at(limit, answer).await {
+                Ok(answer) => Ok(answer?),
+                Err(_) => Err(Error::upstream_timeout()),
+            },
+            None => Ok(answer.await?),
+        }
+    }
+}
