@@ -6,6 +6,7 @@
 
 mod authority;
 mod bind;
+mod callers;
 mod origin;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use authority::{Allowed, Authority, Host};
 pub use bind::{REMEDY, bind_guard};
+pub use callers::{CallerConfig, Callers};
 use origin::Origins;
 
 /// The Host and Origin guard.

@@ -1,4 +1,5 @@
-//! The admin address: probes, metrics and status. Never a token, and nothing here dials an upstream.
+//! The admin address: probes, metrics, status, and what a person may do to tokens. Never a token itself, and nothing
+//! here dials an upstream.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::address::Address;
 
 mod metrics;
 mod state;
+mod tokens;
 
 pub use state::{ScopeState, State, Upstreams};
 
@@ -86,6 +88,9 @@ impl Admin {
             let text = format!("refused: {why}\n");
             return text_answer(StatusCode::FORBIDDEN, text);
         }
+        if let Some(action) = tokens::Action::at(head.uri.path()) {
+            return tokens::answer(&self.state, &head, action);
+        }
         if head.method != Method::GET && head.method != Method::HEAD {
             let mut refused =
                 text_answer(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".to_owned());
@@ -109,7 +114,9 @@ const INDEX: &str = "camunda-auth-proxy: admin address\n\n\
     /readyz    200 while requests are served: a token is there, and no drain has begun\n\
     /startupz  200 once every scope has a token or a reason why not\n\
     /status    JSON: version, addresses and for each scope its upstream, audience and token state\n\
-    /metrics   Prometheus text format\n";
+    /metrics   Prometheus text format\n\n\
+    POST /tokens/renew  asks for new tokens now, of all scopes or of one (?scope=zeebe); the old ones are served meanwhile\n\
+    POST /tokens/purge  the same, and forgets the old ones at once\n";
 
 /// A probe's answer: why not, if not.
 fn probe(verdict: Result<(), String>, yes: &str) -> Response<Full<Bytes>> {

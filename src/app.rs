@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
-use crate::access::{self, Access};
+use crate::access::{self, Access, Callers};
 use crate::address::Address;
 use crate::admin::{Admin, State};
 use crate::config::{Settings, Sources};
@@ -190,12 +190,15 @@ fn start_workers(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         count => count,
     };
+    // Checked with the configuration, where every mistake has its place.
+    let callers = Arc::new(Callers::new(&config.caller).unwrap_or_default());
     let start = |n| {
         let shard = Arc::new(Shard::default());
         let settings = proxy::Settings {
             upstream: config.upstream.clone(),
             token_wait: config.oauth.wait,
             access_log: config.log.access,
+            callers: Arc::clone(&callers),
         };
         let worker = Worker::start(
             format!("worker-{n}"),
@@ -235,7 +238,8 @@ fn entrances(settings: &Settings, bound: &[Address]) -> Result<Vec<Arc<Entrance>
             None => None,
         };
         let (scope, secrets) = (listener.scope, listener.secrets);
-        let door = Arc::new(Door { name: address.to_string(), access, scope, secrets });
+        let relay = settings.config.relay.mode.on(address);
+        let door = Arc::new(Door { name: address.to_string(), access, scope, secrets, relay });
         entrances.push(Arc::new(Entrance { door, tls }));
     }
     Ok(entrances)

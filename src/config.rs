@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::proxy::AccessLog;
+use crate::proxy::{AccessLog, relay};
 use crate::{access, admin, listener, oauth, shutdown, upstream};
 
 mod check;
@@ -47,6 +47,10 @@ pub struct Config {
     pub admin: admin::Config,
     /// The Host and Origin guard.
     pub access: access::Config,
+    /// Callers with a key of their own.
+    pub caller: Vec<access::CallerConfig>,
+    /// The listeners' own token endpoint.
+    pub relay: relay::Config,
     /// The token endpoint and the client.
     pub oauth: oauth::Config,
     /// What each scope's upstream has of its own.

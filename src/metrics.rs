@@ -53,6 +53,8 @@ pub enum Origin {
     Upstream(StatusCode),
     /// The proxy, for this reason.
     Proxy(Reason),
+    /// The relay, with a token.
+    Relay,
 }
 
 /// What came of an upstream's refusal of a token.
@@ -76,13 +78,16 @@ const SCOPES: usize = Scope::ALL.len() + 1;
 const PROTOCOLS: usize = Protocol::ALL.len();
 /// 1xx to 5xx and anything else.
 const CLASSES: usize = 6;
-const OUTCOMES: usize = CLASSES + Reason::ALL.len();
+const RELAYED: usize = CLASSES + Reason::ALL.len();
+const OUTCOMES: usize = RELAYED + 1;
 
 /// One worker's counters. Only that worker writes them, so nothing is contended.
 pub struct Shard {
     requests: Box<[AtomicU64]>,
     durations: Box<[Durations]>,
     unauthorized: [[AtomicU64; Unauthorized::NAMES.len()]; Scope::ALL.len()],
+    /// For each scope, requests without an `authorization` of their own, and those that had one.
+    authorizations: [[AtomicU64; 2]; Scope::ALL.len()],
     active: AtomicU64,
     connections: AtomicU64,
     heartbeat: AtomicU64,
@@ -100,6 +105,7 @@ impl Default for Shard {
             requests: (0..SCOPES * PROTOCOLS * OUTCOMES).map(|_| AtomicU64::new(0)).collect(),
             durations: (0..SCOPES * PROTOCOLS).map(|_| Durations::default()).collect(),
             unauthorized: Default::default(),
+            authorizations: Default::default(),
             active: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             heartbeat: AtomicU64::new(0),
@@ -120,6 +126,7 @@ impl Shard {
         let outcome = match origin {
             Origin::Upstream(status) => usize::from(status.as_u16() / 100).clamp(1, CLASSES) - 1,
             Origin::Proxy(reason) => CLASSES + reason as usize,
+            Origin::Relay => RELAYED,
         };
         add(&self.requests[series * OUTCOMES + outcome], 1);
         let durations = &self.durations[series];
@@ -132,6 +139,11 @@ impl Shard {
     /// An upstream of this scope refused a token.
     pub fn unauthorized(&self, scope: Scope, action: Unauthorized) {
         add(&self.unauthorized[scope as usize][action as usize], 1);
+    }
+
+    /// A request of this scope got its token; the caller had sent an `authorization`, or none.
+    pub fn authorized(&self, scope: Scope, replaced: bool) {
+        add(&self.authorizations[scope as usize][usize::from(replaced)], 1);
     }
 
     /// The worker is alive; called about once a second.
@@ -245,6 +257,7 @@ impl Requests {
                 }
                 let (class, origin, reason) = match CLASS_NAMES.get(outcome) {
                     Some(class) => (*class, "upstream", ""),
+                    None if outcome == RELAYED => ("2xx", "proxy", ""),
                     None => ("", "proxy", Reason::ALL[outcome - CLASSES].name()),
                 };
                 let labels = [
@@ -267,6 +280,22 @@ impl Requests {
         for scope in Scope::ALL {
             for (at, action) in Unauthorized::NAMES.into_iter().enumerate() {
                 let count = self.sum(|shard| &shard.unauthorized[scope as usize][at]);
+                if count > 0 {
+                    let labels = [("scope", scope.name()), ("action", action)];
+                    metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_authorizations(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Requests by what became of the caller's own authorization";
+        let mut metric =
+            encoder.encode_descriptor("client_authorization", help, None, MetricType::Counter)?;
+        for scope in Scope::ALL {
+            for (at, action) in ["added", "replaced"].into_iter().enumerate() {
+                let count = self.sum(|shard| &shard.authorizations[scope as usize][at]);
                 if count > 0 {
                     let labels = [("scope", scope.name()), ("action", action)];
                     metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
@@ -304,6 +333,7 @@ impl Requests {
 impl Collector for Requests {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_requests(&mut encoder)?;
+        self.encode_authorizations(&mut encoder)?;
         self.encode_durations(&mut encoder)?;
         self.encode_unauthorized(&mut encoder)?;
         let gauges: [(&str, &str, u64); 2] = [

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::header::CONNECTION;
+use http::header::{AUTHORIZATION, CONNECTION};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::access::Access;
+use crate::access::{Access, Callers};
+use crate::body::Body;
 use crate::metrics::Shard;
 use crate::oauth::Token;
 use crate::reason::Reason;
@@ -29,6 +30,7 @@ mod exchange;
 mod location;
 mod outbound;
 mod reads;
+pub mod relay;
 mod replay;
 mod reply;
 mod request_body;
@@ -64,6 +66,8 @@ pub struct Settings {
     pub token_wait: Duration,
     /// Which exchanges get an access line.
     pub access_log: AccessLog,
+    /// Callers with a key of their own.
+    pub callers: Arc<Callers>,
 }
 
 /// A listener, as far as a request that came in there is concerned.
@@ -76,6 +80,8 @@ pub struct Door {
     pub scope: Option<Scope>,
     /// Whether it serves `/secrets`.
     pub secrets: bool,
+    /// What its token endpoint hands out.
+    pub relay: relay::Mode,
 }
 
 /// A caller's connection, as far as its requests are concerned.
@@ -86,6 +92,12 @@ pub struct Connection {
     pub local: Option<SocketAddr>,
     /// Its requests under way.
     pub open: OpenExchanges,
+}
+
+/// Who answered.
+enum Answer {
+    Upstream(Response<AnswerBody>),
+    Own(Response<Body>),
 }
 
 struct Pools {
@@ -129,15 +141,22 @@ impl Proxy {
         let mut exchange = self.exchange(Rc::clone(&connection), version, dialect);
         exchange.method = Some(parts.method.clone());
         exchange.path = parts.uri.path_and_query().cloned();
-        let result = self.forward(&connection, &mut parts, &mut body, &mut exchange).await;
+        let result = match relay::is_asked(parts.uri.path()) {
+            true => self.relay(&connection, &parts, &mut body, &mut exchange).await.map(Answer::Own),
+            false => {
+                self.forward(&connection, &mut parts, &mut body, &mut exchange).await.map(Answer::Upstream)
+            }
+        };
         // Who is not understood once is not listened to again: what follows may be read in two ways as well.
-        let ends = matches!(&result, Err(error) if error.reason == Reason::Malformed);
+        let ends =
+            matches!(&result, Err(error) if error.reason == Reason::Malformed && error.oauth.is_none());
         let mut response = match result {
-            Ok(answer) => {
+            Ok(Answer::Upstream(answer)) => {
                 let (head, body) = answer.into_parts();
                 let tracked = Tracked::upstream(body, &head.headers, exchange);
                 Response::from_parts(head, tracked)
             }
+            Ok(Answer::Own(answer)) => answer.map(|body| Tracked::own(body, exchange)),
             Err(error) => {
                 let reply = reply::reply(&error, dialect);
                 exchange.failed(&error, reply.status());
@@ -154,6 +173,23 @@ impl Proxy {
             }
         }
         response
+    }
+
+    /// The path of a token request to the relay. It ends here, whatever comes of it.
+    async fn relay(
+        &self,
+        connection: &Connection,
+        parts: &Parts,
+        body: &mut Option<Incoming>,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Body>, Error> {
+        route::target(parts)?;
+        rewrite::refuse(parts, connection.open.reads())?;
+        connection.door.access.admit(parts, connection.local)?;
+        let destinations = self.destinations.load_full();
+        let answer = relay::answer(&self.settings, &destinations, &connection.door, parts, body).await?;
+        exchange.relayed = true;
+        Ok(answer)
     }
 
     /// The path of a request, in order.
@@ -181,6 +217,7 @@ impl Proxy {
 
         let token = self.token(destination, deadline, exchange).await?;
         exchange.generation = token.generation();
+        self.shard.authorized(route.scope, parts.headers.contains_key(AUTHORIZATION));
 
         let origin = &destination.origin;
         let base = if route.leg == Leg::Grpc { "" } else { &origin.address.base_path };
@@ -249,6 +286,7 @@ impl Proxy {
             status: StatusCode::OK,
             grpc_status: None,
             reason: None,
+            relayed: false,
             detail: None,
             sent: 0,
             generation: 0,

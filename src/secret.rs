@@ -3,6 +3,8 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -17,6 +19,12 @@ impl Secret {
     /// The text itself. Each caller of this is a place to look at in a review.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// Whether both are the same text, found out in a time that tells nothing of either. Never for empty ones.
+    pub fn matches(&self, other: &Secret) -> bool {
+        let hash = |secret: &Secret| digest(&SHA256, secret.expose().as_bytes());
+        verify_slices_are_equal(hash(self).as_ref(), hash(other).as_ref()).is_ok() && !self.is_empty()
     }
 
     /// Whether the secret is the empty text, which no token endpoint accepts.

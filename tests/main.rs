@@ -9,6 +9,7 @@ mod cancellation;
 mod client_auth;
 mod doors;
 mod drain;
+mod relay;
 mod replay;
 mod routes;
 mod scopes;

@@ -1,5 +1,6 @@
 //! `/metrics`: the workers' counters and the tokens' state in the Prometheus text format.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,9 +10,9 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::State;
-use crate::metrics::{PREFIX, Requests};
-use crate::oauth::{State as TokenState, Status};
+use super::{ScopeState, State};
+use crate::metrics::{Counts, PREFIX, Requests};
+use crate::oauth::{Measured, State as TokenState, Status};
 use crate::scope::Scope;
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -21,21 +22,34 @@ pub(super) fn encode(state: &State) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(Requests(state.shards.iter().map(Arc::clone).collect())));
     let scopes = state.scopes.load();
-    let tokens = scopes.iter().map(|(scope, state)| (*scope, state.tokens.status())).collect();
+    let token = |(scope, state): (&Scope, &ScopeState)| Token {
+        scope: *scope,
+        status: state.tokens.status(),
+        measured: state.tokens.measured(),
+    };
+    let tokens = scopes.iter().map(token).collect();
     registry.register_collector(Box::new(Tokens(tokens)));
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
     Ok(text)
 }
 
+/// One scope's token.
 #[derive(Debug)]
-struct Tokens(Vec<(Scope, Status)>);
+struct Token {
+    scope: Scope,
+    status: Status,
+    measured: Measured,
+}
+
+#[derive(Debug)]
+struct Tokens(Vec<Token>);
 
 impl Tokens {
     fn counters(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Token requests made, by outcome. Scopes with the same token request share it";
         let mut metric = encoder.encode_descriptor("token_requests", help, None, MetricType::Counter)?;
-        for (scope, status) in &self.0 {
+        for Token { scope, status, measured } in &self.0 {
             let made = &status.requests;
             for (outcome, reason, count) in [
                 ("ok", "", made.ok),
@@ -44,17 +58,67 @@ impl Tokens {
                 ("error", "rejected", made.rejected),
                 ("error", "malformed", made.malformed),
             ] {
-                let labels = [("scope", scope.name()), ("outcome", outcome), ("reason", reason)];
+                let labels = [
+                    ("scope", scope.name()),
+                    ("idp", &measured.host),
+                    ("outcome", outcome),
+                    ("reason", reason),
+                ];
                 metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
         }
         Ok(())
     }
 
+    fn histograms(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut of = |name: &str, help: &str, series: Vec<(Vec<(&str, &str)>, &Counts)>| -> fmt::Result {
+            let seconds = Some(&Unit::Seconds);
+            let mut metric = encoder.encode_descriptor(name, help, seconds, MetricType::Histogram)?;
+            for (labels, counts) in series {
+                metric.encode_family(&labels.as_slice())?.encode_histogram::<NoLabelSet>(
+                    counts.sum,
+                    counts.total(),
+                    &counts.buckets,
+                    None,
+                )?;
+            }
+            Ok(())
+        };
+        let durations = self.0.iter().flat_map(|Token { scope, measured, .. }| {
+            let series = |outcome, counts| (vec![("scope", scope.name()), ("outcome", outcome)], counts);
+            [series("ok", &measured.ok), series("error", &measured.error)]
+        });
+        of("token_request_duration", "How long token requests took", durations.collect())?;
+        let waits = self.0.iter().map(|token| (vec![("scope", token.scope.name())], &token.measured.waits));
+        of("token_wait", "How long requests waited for a token", waits.collect())?;
+        let budgets =
+            self.hosts().into_iter().map(|(host, measured)| (vec![("idp", host)], &measured.budget_waits));
+        of(
+            "token_budget_wait",
+            "How long token requests waited for their turn at the token host",
+            budgets.collect(),
+        )
+    }
+
+    fn budgets(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Token requests that may start now: one a second, none while the token host wants to be left alone";
+        let mut metric =
+            encoder.encode_descriptor("token_budget_remaining", help, None, MetricType::Gauge)?;
+        for (host, measured) in self.hosts() {
+            metric.encode_family(&[("idp", host)])?.encode_gauge(&i64::from(measured.budget_free))?;
+        }
+        Ok(())
+    }
+
+    /// Each token host once, whichever scope's token comes from it.
+    fn hosts(&self) -> BTreeMap<&str, &Measured> {
+        self.0.iter().map(|token| (token.measured.host.as_str(), &token.measured)).collect()
+    }
+
     fn states(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "1 for the state that the scope's token is in";
         let mut metric = encoder.encode_descriptor("token_state", help, None, MetricType::Gauge)?;
-        for (scope, status) in &self.0 {
+        for Token { scope, status, .. } in &self.0 {
             for state in TokenState::ALL {
                 let labels = [("scope", scope.name()), ("state", state.name())];
                 let value = i64::from(status.state == state);
@@ -73,7 +137,7 @@ impl Tokens {
         value: impl Fn(&Status) -> Option<f64>,
     ) -> fmt::Result {
         let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        for (scope, status) in &self.0 {
+        for Token { scope, status, .. } in &self.0 {
             if let Some(value) = value(status) {
                 metric.encode_family(&[("scope", scope.name())])?.encode_gauge(&value)?;
             }
@@ -106,13 +170,8 @@ impl Collector for Tokens {
         self.gauges(encoder, "token_waiters", "Requests that wait for a token", None, |s| {
             Some(s.waiters as f64)
         })?;
-        self.gauges(
-            encoder,
-            "token_budget_wait",
-            "Time that token requests waited for their turn",
-            seconds,
-            |s| Some(s.budget_wait.as_secs_f64()),
-        )?;
+        self.histograms(encoder)?;
+        self.budgets(encoder)?;
         let mut metric = encoder.encode_descriptor("build", "The running version", None, MetricType::Info)?;
         metric.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
     }

@@ -14,7 +14,7 @@ use crate::access::Access;
 use crate::address::Address;
 use crate::config::Settings;
 use crate::listener;
-use crate::proxy;
+use crate::proxy::{self, relay};
 use crate::route::{self, Leg, RouteTable};
 
 /// Explains where a request would go: scope, upstream URL and audience, or why it would be refused
@@ -104,6 +104,15 @@ fn decide(settings: &Settings, head: &Parts) -> Result<Value, Value> {
         access.map_err(|mistakes| json!({ "refused": "configuration", "why": mistakes.join("; ") }))?;
     let requested = route::target(head).map_err(|refusal| refused(refusal.into()))?;
     access.admit(head, None).map_err(|denial| refused(denial.into()))?;
+    if relay::is_asked(requested.path()) {
+        let mode = settings.config.relay.mode.on(&listener.address);
+        relay::admit(mode, &head.method).map_err(refused)?;
+        return Ok(json!({
+            "relay": mode,
+            "why": "POST /oauth/token is answered here and goes nowhere",
+            "listener": listener.address.to_string(),
+        }));
+    }
     let table = RouteTable::new(settings.credentials.cluster_id.clone());
     let grpc = route::is_grpc(&head.headers);
     let route = table

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::access::{self, Access};
+use crate::access::{self, Access, Callers};
 use crate::address::Address;
 use crate::problem::{Problem, did_you_mean};
 use crate::scope::Scope;
@@ -51,6 +51,7 @@ pub(super) fn check(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Pr
     }
     problems.extend(addresses(config, origin));
     problems.extend(lists(config, origin));
+    problems.extend(callers(config, origin));
     problems.extend(files(config, origin));
     problems
 }
@@ -116,6 +117,21 @@ fn lists(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
         let key = format!("access.{list}");
         let origin = origin(&key);
         Problem::new(key, origin, message, "")
+    };
+    mistakes.into_iter().map(problem).collect()
+}
+
+/// Names and hashes of callers. The message holds neither.
+fn callers(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
+    let mistakes = Callers::new(&config.caller).err().unwrap_or_default();
+    let problem = |(at, field, message): (usize, &str, &str)| {
+        let key = format!("caller.{at}.{field}");
+        let remedy = match field {
+            "key_sha256" => "write what `printf %s \"$KEY\" | sha256sum` prints",
+            _ => "give each caller a name of its own",
+        };
+        let origin = origin(&key);
+        Problem::new(key, origin, message, remedy)
     };
     mistakes.into_iter().map(problem).collect()
 }

@@ -177,12 +177,15 @@ fn take_out(tree: &mut Value, path: &[String]) -> bool {
     match find_mut(tree, outer) {
         Some(Value::Dict(_, dict)) => dict.remove(last).is_some(),
         Some(Value::Array(tag, items)) => {
-            let Some(item) = last.parse::<usize>().ok().and_then(|index| items.get_mut(index)) else {
-                return false;
-            };
+            let Ok(index) = last.parse::<usize>() else { return false };
+            let Some(item) = items.get_mut(index) else { return false };
             let address = Value::from("127.0.0.1:0");
             let replacement = match outer_is_list {
                 Some("listener") => Value::from(Dict::from([("address".to_owned(), address)])),
+                Some("caller") => {
+                    let fields = [("name", index.to_string()), ("key_sha256", "0".repeat(64))];
+                    Value::from(Dict::from(fields.map(|(key, text)| (key.to_owned(), Value::from(text)))))
+                }
                 _ => address,
             };
             *item = retagged(replacement, *tag);

@@ -9,6 +9,7 @@ use figment::Figment;
 use crate::credentials::{Credentials, saas_hosts};
 use crate::listener;
 use crate::problem::Problem;
+use crate::proxy::relay;
 use crate::scope::Scope;
 use crate::upstream::{Protocol, ScopeConfig};
 use crate::upstream_address::UpstreamAddress;
@@ -152,6 +153,7 @@ impl Settings {
         warnings.extend(
             addressless.map(|scope| format!("{scope} is granted, but has no address: it is not served")),
         );
+        warnings.extend(relayed_in_plaintext(&config));
         Ok(Settings {
             effective: effective::effective(&config, &credentials, &scopes, &origin),
             listeners: config.listeners(),
@@ -177,6 +179,19 @@ impl Scopes {
             Scope::Secrets => &self.secrets,
         }
     }
+}
+
+/// Listeners whose real tokens could be read on the way.
+fn relayed_in_plaintext(config: &Config) -> impl Iterator<Item = String> {
+    let open = |listener: &listener::Config| listener.tls.is_none() && !listener.address.is_local();
+    let listeners = config.listeners().into_iter();
+    listeners.filter(move |listener| config.relay.mode == relay::Mode::Token && open(listener)).map(|listener| {
+        let address = listener.address;
+        format!(
+            "relay.mode is \"token\", and {address} is plaintext and not this machine's alone: client secrets and tokens \
+             can be read on the way; give the listener a certificate"
+        )
+    })
 }
 
 fn origin(figment: &Figment, key: &str) -> String {

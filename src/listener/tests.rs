@@ -23,7 +23,7 @@ use crate::access::{self, Access};
 use crate::address::Address;
 use crate::metrics::Shard;
 use crate::oauth::{self, Answer, Ask, Asked, ClientAuth, Clock, TokenRequest, Tokens};
-use crate::proxy::{AccessLog, Destination, Destinations, Door, Proxy, Settings};
+use crate::proxy::{AccessLog, Destination, Destinations, Door, Proxy, Settings, relay};
 use crate::route::{Leg, RouteTable};
 use crate::scope::Scope;
 use crate::secret::Secret;
@@ -76,6 +76,7 @@ fn worker(upstream: &TcpListener) -> Rc<Shared> {
         upstream: upstream::Config::default(),
         token_wait: Duration::from_secs(10),
         access_log: AccessLog::Off,
+        callers: Arc::default(),
     };
     let destinations = Arc::new(ArcSwap::from_pointee(destinations));
     let proxy = Rc::new(Proxy::new(destinations, settings, Arc::new(Shard::default())));
@@ -98,7 +99,13 @@ async fn connect(worker: &Rc<Shared>) -> TcpStream {
     let (caller, accepted) = tokio::join!(TcpStream::connect(bound), listener.accept());
     let socket = Peer::Tcp(accepted.unwrap().0.into_std().unwrap());
     let access = Access::new(&access::Config::default(), &Address::Tcp(bound)).unwrap();
-    let door = Arc::new(Door { name: bound.to_string(), access, scope: None, secrets: false });
+    let door = Arc::new(Door {
+        name: bound.to_string(),
+        access,
+        scope: None,
+        secrets: false,
+        relay: relay::Mode::Off,
+    });
     let entrance = Arc::new(Entrance { door, tls: None });
     let worker = Rc::clone(worker);
     tokio::task::spawn_local(async move { connection::serve(&worker, entrance, socket).await });

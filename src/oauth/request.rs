@@ -96,6 +96,13 @@ impl TokenRequest {
         }
     }
 
+    /// Whether somebody else knows this client's id and secret. A client that proves itself without a secret has none to
+    /// know.
+    pub fn is_proven_by(&self, client_id: &str, secret: &Secret) -> bool {
+        let (ClientAuth::Post(ours) | ClientAuth::Basic(ours)) = &self.client_auth else { return false };
+        ours.matches(secret) & (self.client_id == client_id)
+    }
+
     /// Whether both ask the same endpoint for the same thing as the same client, be it with another proof of who it is.
     pub(super) fn differs_in_client_auth_only(&self, other: &TokenRequest) -> bool {
         let (client_auth, certificate) = (self.client_auth.clone(), self.certificate.clone());

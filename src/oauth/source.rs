@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Cause;
 use super::entry::{Entry, Plan, State as Inner};
+use super::request::TokenRequest;
 use super::status::{LastError, State, Status, Unavailable};
 use super::token::Token;
 
@@ -61,6 +63,16 @@ impl TokenSource {
                 return self.current().ok_or_else(|| self.unavailable());
             }
         }
+    }
+
+    /// What it asks for.
+    pub fn request(&self) -> &TokenRequest {
+        &self.entry.request
+    }
+
+    /// For how long a token of this source is still served.
+    pub fn left(&self, token: &Token) -> Duration {
+        token.left(&self.entry.clock)
     }
 
     /// What there is to say of it now.

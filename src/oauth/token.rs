@@ -79,7 +79,12 @@ impl Token {
 
     /// Whether it may be sent now. Asked for every request.
     pub(super) fn is_servable(&self, clock: &Clock) -> bool {
-        !clock.left(&self.served_until).is_zero()
+        !self.left(clock).is_zero()
+    }
+
+    /// For how long it is still sent.
+    pub(super) fn left(&self, clock: &Clock) -> Duration {
+        clock.left(&self.served_until)
     }
 
     /// Whether the endpoint handed out nothing newer than the token before.

@@ -43,6 +43,12 @@ impl Destinations {
         Some((at, &self.places[at]))
     }
 
+    /// Each scope with its tokens.
+    pub fn tokens(&self) -> impl Iterator<Item = (Scope, &Arc<TokenSource>)> {
+        let place = |scope: Scope| self.index[scope as usize].iter().flatten().next();
+        Scope::ALL.into_iter().filter_map(move |scope| Some((scope, &self.places[*place(scope)?].tokens)))
+    }
+
     /// All destinations.
     pub fn all(&self) -> &[Destination] {
         &self.places

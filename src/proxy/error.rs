@@ -23,11 +23,67 @@ pub struct Error {
     pub retry_after: Option<Duration>,
     /// In place of the status that the reason has in the table of answers.
     pub status: Option<StatusCode>,
+    /// The caller takes us for a token endpoint and is told in OAuth's own words.
+    pub(super) oauth: Option<OauthCode>,
+    /// The one method that is served there; all that are forwarded, when absent.
+    pub(super) only_post: bool,
+}
+
+/// RFC 6749 §5.2's error codes, and RFC 8707's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OauthCode {
+    InvalidRequest,
+    InvalidClient,
+    InvalidScope,
+    InvalidTarget,
+    UnsupportedGrantType,
+    TemporarilyUnavailable,
+}
+
+impl OauthCode {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            OauthCode::InvalidRequest => "invalid_request",
+            OauthCode::InvalidClient => "invalid_client",
+            OauthCode::InvalidScope => "invalid_scope",
+            OauthCode::InvalidTarget => "invalid_target",
+            OauthCode::UnsupportedGrantType => "unsupported_grant_type",
+            OauthCode::TemporarilyUnavailable => "temporarily_unavailable",
+        }
+    }
 }
 
 impl Error {
     pub(super) fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Error {
-        Error { reason, detail: detail.into(), retry_after: None, status: None }
+        Error {
+            reason,
+            detail: detail.into(),
+            retry_after: None,
+            status: None,
+            oauth: None,
+            only_post: false,
+        }
+    }
+
+    /// A token request that makes no sense.
+    pub(super) fn oauth(code: OauthCode, detail: impl Into<Cow<'static, str>>) -> Error {
+        Error::new(Reason::Malformed, detail).in_oauth(code)
+    }
+
+    /// Who asks for a token has not proved who it is.
+    pub(super) fn caller_unknown() -> Error {
+        let detail = "neither the client id and secret of this proxy nor a caller's key: see `relay.mode` and `[[caller]]`";
+        Error::new(Reason::CallerUnknown, detail).in_oauth(OauthCode::InvalidClient)
+    }
+
+    /// The same, told as a token endpoint does.
+    pub(super) fn in_oauth(self, code: OauthCode) -> Error {
+        Error { oauth: Some(code), ..self }
+    }
+
+    /// The same, where POST is the only method.
+    pub(super) fn only_post(self) -> Error {
+        Error { only_post: true, ..self }
     }
 
     /// The credentials do not grant the scope.
@@ -93,12 +149,7 @@ impl From<Unavailable> for Error {
             Some(Cause::RateLimited) => Reason::TokenRateLimited,
             Some(Cause::Rejected) => Reason::CredentialsRejected,
         };
-        Error {
-            reason,
-            detail: unavailable.detail.into(),
-            retry_after: unavailable.retry_after,
-            status: None,
-        }
+        Error { retry_after: unavailable.retry_after, ..Error::new(reason, unavailable.detail) }
     }
 }
 

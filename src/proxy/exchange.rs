@@ -39,6 +39,8 @@ pub(super) struct Exchange {
     pub(super) status: StatusCode,
     pub(super) grpc_status: Option<u16>,
     pub(super) reason: Option<Reason>,
+    /// The relay handed out a token.
+    pub(super) relayed: bool,
     /// The sentence that the caller was told, for the log.
     pub(super) detail: Option<Box<str>>,
     pub(super) sent: u64,
@@ -168,7 +170,7 @@ impl Exchange {
             path = self.path.as_ref().map(PathAndQuery::path),
             status = self.status.as_u16(),
             grpc_status = self.grpc_status,
-            origin = if self.reason.is_some() { "proxy" } else { "upstream" },
+            origin = if self.reason.is_some() || self.relayed { "proxy" } else { "upstream" },
             reason = self.reason.map(Reason::name),
             detail = self.detail.as_deref(),
             aborted = (!self.complete).then_some(true),
@@ -187,6 +189,7 @@ impl Drop for Exchange {
         let total = self.started.elapsed();
         let origin = match self.reason {
             Some(reason) => Origin::Proxy(reason),
+            None if self.relayed => Origin::Relay,
             None => Origin::Upstream(self.status),
         };
         self.shard.request_ended(self.scope, self.protocol, origin, total);

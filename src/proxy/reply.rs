@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::error::Error;
+use super::error::{Error, OauthCode};
 use crate::body::Body;
 use crate::reason::Reason;
 
@@ -82,6 +82,7 @@ const GRPC_MESSAGE_SET: &AsciiSet = &CONTROLS.add(b'%');
 pub(super) fn reply(error: &Error, dialect: Dialect) -> Response<Body> {
     let row = answer(error.reason);
     let mut response = match dialect {
+        Dialect::Rest if error.oauth.is_some() => oauth_error(error, &row),
         Dialect::Rest => problem(error, &row),
         Dialect::Grpc => {
             let mut response = Response::new(Body::Empty);
@@ -95,8 +96,13 @@ pub(super) fn reply(error: &Error, dialect: Dialect) -> Response<Body> {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     if error.reason == Reason::MethodRefused {
-        let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        let all = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+        let allowed = HeaderValue::from_static(if error.only_post { "POST" } else { all });
         response.headers_mut().insert(ALLOW, allowed);
+    }
+    if error.reason == Reason::CallerUnknown {
+        let challenge = HeaderValue::from_static("Basic realm=\"camunda-auth-proxy\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response
 }
@@ -128,6 +134,22 @@ fn problem(error: &Error, row: &Row) -> Response<Body> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(PROXY_STATUS, proxy_status(error.reason, row));
+    response
+}
+
+/// RFC 6749 §5.2.
+fn oauth_error(error: &Error, row: &Row) -> Response<Body> {
+    let told = serde_json::json!({
+        "error": error.oauth.map(OauthCode::name),
+        "error_description": error.detail,
+        "reason": error.reason.name(),
+    });
+    let mut response = Response::new(Body::Full(Bytes::from(told.to_string())));
+    *response.status_mut() = row.status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PROXY_STATUS, proxy_status(error.reason, row));
     response
 }

@@ -84,6 +84,16 @@ fn every_line_of_the_route_table_is_explained() {
 }
 
 #[test]
+fn a_token_request_to_the_relay_is_told_as_such() {
+    for path in ["/oauth/token", "/oauth/token/"] {
+        let (status, told) = route(&["POST", path]);
+        assert_eq!((status, told["relay"].as_str()), (0, Some("placeholder")), "{told}");
+    }
+    let (status, told) = route(&["GET", "/oauth/token"]);
+    assert_eq!((status, told["refused"].as_str()), (1, Some("method_refused")), "{told}");
+}
+
+#[test]
 fn a_request_that_goes_nowhere_is_told_why() {
     for (line, reason) in [
         (&["GET", "/v1/variables/1"][..], "no_route"),

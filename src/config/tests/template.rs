@@ -11,7 +11,7 @@ fn with_examples(text: &str) -> String {
         }
         let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
         let is_key = !name.is_empty() && rest[name.len()..].starts_with(" = ");
-        if is_key || rest == "[[listener]]" { rest.to_owned() } else { String::new() }
+        if is_key || rest == "[[listener]]" || rest == "[[caller]]" { rest.to_owned() } else { String::new() }
     };
     let line = |line: &str| if line.starts_with('#') { key(line) } else { line.to_owned() };
     text.lines().map(|text| line(text) + "\n").collect()
@@ -44,8 +44,12 @@ fn proxy_toml_holds_every_key_with_its_default() {
     for key in ["address", "scope", "secrets", "tls"] {
         assert!(!listener[0][key].is_null(), "{key} has an example");
     }
+    assert_eq!(full.caller.len(), 1, "a caller has an example");
     for key in effective::keys(&Config::default()).into_iter().filter(|(_, value)| !value.is_null()) {
         let name = key.0.rsplit('.').next().unwrap_or_default().to_owned();
-        assert!(name == "listener" || text.contains(&format!("\n{name} = ")), "{name} stands there");
+        assert!(
+            ["listener", "caller"].contains(&name.as_str()) || text.contains(&format!("\n{name} = ")),
+            "{name} stands there"
+        );
     }
 }
