@@ -7,6 +7,7 @@ mod credentials;
 mod descriptors;
 mod harness;
 mod logs;
+mod memory;
 mod mistakes;
 mod questions;
 mod readiness;
