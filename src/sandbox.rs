@@ -11,6 +11,7 @@ mod client_certificate;
 pub mod cluster;
 mod front;
 mod grpc;
+mod hosted;
 mod rest;
 mod serve;
 
@@ -23,6 +24,7 @@ use tokio::task::AbortHandle;
 use self::authority::Authority;
 pub use self::authorization_server::AuthorizationServer;
 pub use self::cluster::Cluster;
+pub use self::hosted::{Files, Hosted};
 use self::rest::Component;
 use self::serve::{Connections, Speech};
 use crate::secret::Secret;

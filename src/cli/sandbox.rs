@@ -1,19 +1,16 @@
 //! `sandbox`: an embedded Camunda with the proxy in front of it; no account, no network, no files needed.
 
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio::sync::oneshot;
 
 use super::arguments::ConfigArguments;
 use super::{logging, output, problems, run};
 use crate::address::Address;
 use crate::app::App;
 use crate::config::{Flag, Settings, Sources};
-use crate::sandbox::{self, Addresses, Sandbox};
+use crate::sandbox::{self, Addresses, Files, Hosted};
 use crate::scope::Scope;
 
 /// Starts an embedded Camunda (token endpoint with the real limits, Zeebe, Operate, Tasklist, Optimize) with the
@@ -35,60 +32,28 @@ impl SandboxCommand {
             Err(status) => return status,
         };
         let config = sandbox::Config { tls: !self.plaintext, ..sandbox::Config::default() };
-        let (camunda, files) = match self.start_camunda(config) {
+        // On a thread of its own, so that its load is not the proxy's.
+        let camunda = match Hosted::start(config, || ()) {
             Ok(started) => started,
             Err(error) => {
                 eprintln!("the sandbox cannot start: {error}");
                 return ExitCode::FAILURE;
             }
         };
-        let sources = self.sources(&files);
+        let files = &camunda.files;
+        let sources = self.sources(files);
         let settings = match Settings::load(&sources) {
             Ok(settings) => settings,
-            Err(problems) => {
-                files.remove();
-                return problems::report(&problems, super::arguments::Format::Text);
-            }
+            Err(problems) => return problems::report(&problems, super::arguments::Format::Text),
         };
         logging::start(&settings.config.log);
         match run::start(settings, sources) {
             Ok(app) => {
-                output::print(welcome(&app, &camunda.addresses, &files));
+                output::print(welcome(&app, &camunda.addresses, files));
                 run::until_stopped(app, signals, || files.remove())
             }
-            Err(status) => {
-                files.remove();
-                status
-            }
+            Err(status) => status,
         }
-    }
-
-    /// On a thread of its own, so that its load is not the proxy's.
-    fn start_camunda(&self, config: sandbox::Config) -> io::Result<(Camunda, Files)> {
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
-        let (stop, stopped) = oneshot::channel::<()>();
-        std::thread::Builder::new().name("camunda".to_owned()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let serve = async {
-                match Sandbox::start(config).await {
-                    Ok(sandbox) => {
-                        let texts = (sandbox.credentials_file(), sandbox.ca_pem().to_owned());
-                        let _ = tell.send(Ok((sandbox.addresses().clone(), texts)));
-                        let _ = stopped.await;
-                    }
-                    Err(error) => {
-                        let _ = tell.send(Err(error));
-                    }
-                }
-            };
-            if let Ok(runtime) = runtime {
-                runtime.block_on(serve);
-            }
-        })?;
-        let started = told.recv().map_err(|_| io::Error::other("its thread ended at once"))?;
-        let (addresses, (credentials, ca)) = started?;
-        let files = Files::write(&credentials, &ca)?;
-        Ok((Camunda { addresses, _stop: stop }, files))
     }
 
     fn sources(&self, files: &Files) -> Sources {
@@ -112,55 +77,6 @@ impl SandboxCommand {
         sources.environment.retain(|(name, _)| name.starts_with("CAMUNDA_PROXY_"));
         own.extend(sources.flags.into_iter().filter(|flag| flag.key != "credentials"));
         Sources { flags: own, ..sources }
-    }
-}
-
-struct Camunda {
-    addresses: Addresses,
-    _stop: oneshot::Sender<()>,
-}
-
-/// The credentials file and the authority, in a folder that only this user can read.
-struct Files(PathBuf);
-
-impl Files {
-    fn write(credentials: &str, ca: &str) -> io::Result<Files> {
-        let folder = std::env::temp_dir();
-        let name = format!("camunda-auth-proxy-sandbox-{}-{:08x}", std::process::id(), fastrand::u32(..));
-        let files = Files(folder.join(name));
-        match files.fill(credentials, ca) {
-            Ok(()) => Ok(files),
-            Err(error) => {
-                files.remove();
-                // An empty container has no /tmp, and a read-only one none to write to.
-                let folder = folder.display();
-                Err(io::Error::other(format!(
-                    "its credentials file cannot be written to {folder}: {error}. Set TMPDIR to a folder that this \
-                     user can write to; in a container, mount one with `--tmpfs /tmp`"
-                )))
-            }
-        }
-    }
-
-    fn fill(&self, credentials: &str, ca: &str) -> io::Result<()> {
-        std::fs::DirBuilder::new().mode(0o700).create(&self.0)?;
-        for (path, text) in [(self.credentials(), credentials), (self.ca(), ca)] {
-            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-            io::Write::write_all(&mut file, text.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn credentials(&self) -> PathBuf {
-        self.0.join("credentials.txt")
-    }
-
-    fn ca(&self) -> PathBuf {
-        self.0.join("ca.pem")
-    }
-
-    fn remove(&self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
