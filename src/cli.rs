@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod admin_client;
 pub mod arguments;
+mod bench;
 mod check;
 pub mod config;
 mod confinement;
@@ -19,6 +20,8 @@ mod sandbox;
 mod status;
 mod token;
 
+/// The command line is wrong; what clap itself ends with.
+const USAGE: u8 = 2;
 /// The address could not be reached (`EX_UNAVAILABLE` of sysexits.h).
 const UNREACHABLE: u8 = 69;
 /// The system refuses what is asked (`EX_NOPERM`).
@@ -44,6 +47,7 @@ enum Command {
     Config(config::ConfigCommand),
     Route(route::RouteCommand),
     Token(token::TokenCommand),
+    Bench(bench::BenchCommand),
     Status(status::StatusCommand),
     Healthcheck(healthcheck::HealthcheckCommand),
 }
@@ -60,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => command.run(),
         Command::Route(command) => command.run(),
         Command::Token(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Healthcheck(command) => command.run(),
     }

@@ -10,6 +10,8 @@
 
 pub mod cli;
 
+pub mod bench;
+
 pub mod app;
 pub mod sandbox;
 

@@ -5,6 +5,7 @@ mod common;
 
 mod admin;
 mod answers;
+mod bench;
 mod cancellation;
 mod client_auth;
 mod doors;

@@ -17,7 +17,10 @@ fn help_lists_what_works_and_nothing_else() {
     let help = program(&["--help"]).end();
     assert_eq!((help.status, help.err.as_str()), (0, ""));
     let listed = commands(&help.out);
-    assert_eq!(listed, ["run", "sandbox", "check", "config", "route", "token", "status", "healthcheck"]);
+    assert_eq!(
+        listed,
+        ["run", "sandbox", "check", "config", "route", "token", "bench", "status", "healthcheck"]
+    );
     for command in listed {
         let help = program(&[command, "--help"]).end();
         assert!(help.status == 0 && help.out.contains("Usage:") && help.err.is_empty(), "{command}");
@@ -36,7 +39,7 @@ fn a_mistyped_line_is_2_and_says_so_on_standard_error() {
     for line in [
         &[][..],
         &["rum"],
-        &["bench"],
+        &["bench", "--bogus"],
         &["run", "--bogus"],
         &["run", "--credentials"],
         &["check", "--format", "xml"],
