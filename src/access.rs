@@ -1,4 +1,4 @@
-//! Who may come in: the guard on `Host` and `Origin`, and the one on where listeners bind.
+//! Who may come in: the guard on `Host` and `Origin`, the one on where listeners bind, and callers by name.
 //!
 //! A port on loopback is open to every web page in a browser on the same machine. Two things keep pages out: the
 //! name they had to use (DNS rebinding points a foreign name at us) and the origin that browsers put on their
@@ -8,9 +8,13 @@ mod authority;
 mod bind;
 mod callers;
 mod origin;
+mod policy;
+mod proof;
+mod quota;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use http::header::HOST;
 use http::request::Parts;
@@ -19,8 +23,10 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use authority::{Allowed, Authority, Host};
 pub use bind::{REMEDY, bind_guard};
-pub use callers::{CallerConfig, Callers};
+pub use callers::{Caller, CallerConfig, CallerMistake, Callers};
 use origin::Origins;
+pub use proof::PeerProof;
+pub use quota::Pass;
 
 /// The Host and Origin guard.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -30,17 +36,45 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Web origins (`https://host:port`) whose pages may call. None by default.
     pub allowed_origins: Vec<String>,
+    /// Which decisions get a line.
+    pub audit: Audit,
+}
+
+/// Which decisions about callers get a line in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Audit {
+    /// Those who were not let in.
+    #[default]
+    Refusals,
+    /// Every one.
+    All,
+    /// None.
+    Off,
 }
 
 /// How far away an unauthenticated caller may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Anonymous {
-    /// On this machine only: a listener that others can reach refuses to start.
+    /// On this machine only: a listener that others can reach refuses to start, or lets in whom it knows.
     #[default]
     Loopback,
+    /// Nowhere: whoever comes has to prove who it is, on every listener.
+    Nowhere,
     /// Wherever a listener can be reached from. Whoever reaches it acts as the cluster's client.
     Anywhere,
+}
+
+impl Anonymous {
+    /// Whether a listener at this address lets those in who prove nothing.
+    pub fn may_come_in_at(self, bound: &Address) -> bool {
+        match self {
+            Anonymous::Anywhere => true,
+            Anonymous::Loopback => bound.is_local(),
+            Anonymous::Nowhere => false,
+        }
+    }
 }
 
 /// The guard of one listener.
@@ -70,6 +104,22 @@ pub enum Denial {
     HostDenied,
     /// A web page sent it, and its origin is not on the list.
     OriginDenied,
+}
+
+/// Why a caller may not do what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallerDenial {
+    /// It has not proved who it is.
+    Unknown,
+    /// It is known, and this is not for it.
+    Denied(String),
+    /// It has had its share.
+    Exceeded {
+        /// Of what.
+        limit: String,
+        /// When another try makes sense.
+        retry_after: Duration,
+    },
 }
 
 impl Access {

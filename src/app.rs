@@ -62,7 +62,9 @@ impl App {
         let _entered = runtime.enter();
         let bound = bind(&settings)?;
         let admin = Bound::new(&settings.config.admin.address).map_err(StartError::Bind)?;
-        guard(bound.iter().chain([&admin]), settings.config.anonymous).map_err(StartError::Config)?;
+        let known = !settings.config.caller.is_empty();
+        guard(bound.iter().map(|bound| (bound, known)).chain([(&admin, false)]), settings.config.anonymous)
+            .map_err(StartError::Config)?;
         let listeners: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
 
         let tokens = tokens(&settings)?;
@@ -154,10 +156,11 @@ fn bind(settings: &Settings) -> Result<Vec<Bound>, StartError> {
 
 /// A socket of the service manager has shown its real address only now.
 fn guard<'a>(
-    bound: impl Iterator<Item = &'a Bound>,
+    bound: impl Iterator<Item = (&'a Bound, bool)>,
     anonymous: access::Anonymous,
 ) -> Result<(), Vec<String>> {
-    let refused = bound.filter_map(|bound| access::bind_guard(&bound.address, anonymous).err());
+    let refused =
+        bound.filter_map(|(bound, known)| access::bind_guard(&bound.address, anonymous, known).err());
     let mistakes: Vec<String> = refused.map(|why| format!("{why}; {}", access::REMEDY)).collect();
     if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
 }
@@ -199,6 +202,7 @@ fn start_workers(
             token_wait: config.oauth.wait,
             access_log: config.log.access,
             callers: Arc::clone(&callers),
+            audit: config.access.audit,
         };
         let worker = Worker::start(
             format!("worker-{n}"),
@@ -233,13 +237,15 @@ fn entrances(settings: &Settings, bound: &[Address]) -> Result<Vec<Arc<Entrance>
         let access = Access::new(&settings.config.access, address).map_err(StartError::Config)?;
         let tls = match &listener.tls {
             Some(files) => Some(Arc::new(
-                tls::server_config(&files.cert_file, &files.key_file).map_err(StartError::Tls)?,
+                tls::server_config(&files.cert_file, &files.key_file, files.client_ca_file.as_deref())
+                    .map_err(StartError::Tls)?,
             )),
             None => None,
         };
         let (scope, secrets) = (listener.scope, listener.secrets);
         let relay = settings.config.relay.mode.on(address);
-        let door = Arc::new(Door { name: address.to_string(), access, scope, secrets, relay });
+        let anonymous = settings.config.anonymous.may_come_in_at(address);
+        let door = Arc::new(Door { name: address.to_string(), access, anonymous, scope, secrets, relay });
         entrances.push(Arc::new(Entrance { door, tls }));
     }
     Ok(entrances)

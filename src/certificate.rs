@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::pki_types::CertificateDer;
+use x509_parser::extensions::GeneralName;
 
 /// A certificate's facts. None of them is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +37,19 @@ impl Certificate {
             sha256: thumbprint(&SHA256),
         })
     }
+}
+
+/// The names by which a certificate can be told: DNS, URI and e-mail (RFC 5280 §4.2.1.6). Its subject is none.
+pub fn names(der: &CertificateDer<'_>) -> Vec<String> {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(der) else { return Vec::new() };
+    let Ok(Some(extension)) = parsed.subject_alternative_name() else { return Vec::new() };
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) | GeneralName::URI(name) | GeneralName::RFC822Name(name) => {
+            Some((*name).to_owned())
+        }
+        _ => None,
+    };
+    extension.value.general_names.iter().filter_map(name).collect()
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub struct Config {
     pub admin: admin::Config,
     /// The Host and Origin guard.
     pub access: access::Config,
-    /// Callers with a key of their own.
+    /// Callers that prove who they are.
     pub caller: Vec<access::CallerConfig>,
     /// The listeners' own token endpoint.
     pub relay: relay::Config,

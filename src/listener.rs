@@ -50,6 +50,9 @@ pub struct TlsConfig {
     pub cert_file: PathBuf,
     /// PEM file: the certificate's private key.
     pub key_file: PathBuf,
+    /// PEM file: the authorities whose certificates prove who a caller is. Callers without one may come, too.
+    #[serde(default)]
+    pub client_ca_file: Option<PathBuf>,
 }
 
 /// What a caller may take of this process.

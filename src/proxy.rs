@@ -15,7 +15,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::access::{Access, Callers};
+use crate::access::{Access, Audit, Caller, CallerDenial, Callers, PeerProof};
 use crate::body::Body;
 use crate::metrics::Shard;
 use crate::oauth::Token;
@@ -24,6 +24,7 @@ use crate::route::{self, Leg};
 use crate::scope::Scope;
 use crate::upstream::{self, AnswerBody, Payload, Pool};
 
+mod audit;
 mod destination;
 mod error;
 mod exchange;
@@ -66,8 +67,10 @@ pub struct Settings {
     pub token_wait: Duration,
     /// Which exchanges get an access line.
     pub access_log: AccessLog,
-    /// Callers with a key of their own.
+    /// Callers that prove who they are.
     pub callers: Arc<Callers>,
+    /// Which decisions about callers get a line.
+    pub audit: Audit,
 }
 
 /// A listener, as far as a request that came in there is concerned.
@@ -76,6 +79,8 @@ pub struct Door {
     pub name: String,
     /// Whom it lets in.
     pub access: Access,
+    /// Whether it lets those in who prove nothing.
+    pub anonymous: bool,
     /// The one scope that it serves, if it is pinned.
     pub scope: Option<Scope>,
     /// Whether it serves `/secrets`.
@@ -90,6 +95,8 @@ pub struct Connection {
     pub door: Arc<Door>,
     /// Our end of it; `None` on a Unix socket.
     pub local: Option<SocketAddr>,
+    /// Who it is, by a certificate or as a Unix user.
+    pub caller: Option<Arc<Caller>>,
     /// Its requests under way.
     pub open: OpenExchanges,
 }
@@ -128,6 +135,11 @@ impl Proxy {
         self.pools.borrow().pools.iter().for_each(Pool::sweep);
     }
 
+    /// Whom a connection proves to be at its other end.
+    pub fn caller_of(&self, proof: &PeerProof) -> Option<Arc<Caller>> {
+        self.settings.callers.of_peer(proof).cloned()
+    }
+
     /// Answers one request, whatever happens.
     pub async fn serve(
         self: Rc<Proxy>,
@@ -158,6 +170,7 @@ impl Proxy {
             }
             Ok(Answer::Own(answer)) => answer.map(|body| Tracked::own(body, exchange)),
             Err(error) => {
+                audit::refused(self.settings.audit, &error, &exchange);
                 let reply = reply::reply(&error, dialect);
                 exchange.failed(&error, reply.status());
                 if version != Version::HTTP_2 {
@@ -204,12 +217,20 @@ impl Proxy {
         let requested = route::target(parts)?.clone();
         rewrite::refuse(parts, connection.open.reads())?;
         connection.door.access.admit(parts, connection.local)?;
+        exchange.caller = self.known(connection, parts)?;
 
         let pools = self.current();
         let grpc = exchange.dialect == Dialect::Grpc;
         let (door, routes) = (&connection.door, &pools.destinations.routes);
         let route = routes.find(&parts.method, requested.as_str(), grpc, door.scope, door.secrets)?;
         exchange.scope = Some(route.scope);
+        if let Some(caller) = &exchange.caller {
+            // A gRPC call is POST, whatever the caller writes and a server may let pass.
+            let method = if route.leg == Leg::Grpc { "POST" } else { parts.method.as_str() };
+            caller.may(route.scope, method, route.path)?;
+            exchange.pass = Some(caller.enter()?);
+        }
+        audit::let_in(self.settings.audit, exchange);
         let (at, destination) = pools
             .destinations
             .find(route.scope, route.leg)
@@ -254,6 +275,17 @@ impl Proxy {
         Ok(answer)
     }
 
+    /// Who makes a request: by the key that it brings, or else by its connection. `None` for those who prove nothing where
+    /// they need not.
+    fn known(&self, connection: &Connection, parts: &Parts) -> Result<Option<Arc<Caller>>, CallerDenial> {
+        let callers = &self.settings.callers;
+        let by_key = (!callers.is_empty()).then(|| callers.of_head(&parts.headers)).flatten();
+        match by_key.or(connection.caller.as_ref()) {
+            None if !connection.door.anonymous => Err(CallerDenial::Unknown),
+            known => Ok(known.cloned()),
+        }
+    }
+
     /// The cached token, or the next one if it comes in time.
     async fn token(
         &self,
@@ -283,6 +315,8 @@ impl Proxy {
             method: None,
             path: None,
             scope: None,
+            caller: None,
+            pass: None,
             status: StatusCode::OK,
             grpc_status: None,
             reason: None,

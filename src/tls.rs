@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// ALPN name of HTTP/2 over TLS (RFC 9113 §3.2).
@@ -51,17 +53,34 @@ pub fn plain_client_config() -> Result<ClientConfig, Error> {
 }
 
 /// TLS towards callers, with ALPN for HTTP/2 and HTTP/1.1.
-pub fn server_config(cert_file: &Path, key_file: &Path) -> Result<ServerConfig, Error> {
+pub fn server_config(
+    cert_file: &Path,
+    key_file: &Path,
+    client_ca_file: Option<&Path>,
+) -> Result<ServerConfig, Error> {
     let key = PrivateKeyDer::from_pem_file(key_file)
         .map_err(|cause| Error::Pem { path: key_file.into(), cause: cause.to_string() })?;
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(Error::Provider)?
-        .with_no_client_auth()
+        .map_err(Error::Provider)?;
+    let builder = match client_ca_file {
+        Some(path) => builder.with_client_cert_verifier(client_verifier(path)?),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder
         .with_single_cert(certificates(cert_file)?, key)
         .map_err(|cause| Error::Certificate { path: cert_file.into(), cause })?;
     config.alpn_protocols = vec![ALPN_HTTP2.to_vec(), ALPN_HTTP1.to_vec()];
     Ok(config)
+}
+
+/// Who shows no certificate may have another proof; who shows a wrong one is not let in.
+fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, Error> {
+    let mut roots = RootCertStore::empty();
+    add_file(&mut roots, path)?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+    let unusable = |cause: VerifierBuilderError| Error::Provider(rustls::Error::General(cause.to_string()));
+    verifier.allow_unauthenticated().build().map_err(unusable)
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {

@@ -6,6 +6,7 @@ mod common;
 mod admin;
 mod answers;
 mod bench;
+mod callers;
 mod cancellation;
 mod client_auth;
 mod doors;

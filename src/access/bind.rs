@@ -4,14 +4,15 @@ use super::Anonymous;
 use crate::address::Address;
 
 /// What to do about an address that the bind guard refuses.
-pub const REMEDY: &str = "listen on 127.0.0.1, [::1] or a Unix socket, or write `anonymous = \"anywhere\"` if the \
-                          network itself keeps strangers out";
+pub const REMEDY: &str = "listen on 127.0.0.1, [::1] or a Unix socket, name who may come in with `[[caller]]`, or write \
+                          `anonymous = \"anywhere\"` if the network itself keeps strangers out";
 
-/// Refuses an address that is not this machine's alone; the error says why, [`REMEDY`] how to go on.
+/// Refuses an address that is not this machine's alone, unless callers prove there who they are (`known`); the error
+/// says why, [`REMEDY`] how to go on.
 ///
 /// A systemd socket passes by its name; once it is taken over, its real address has to pass as well.
-pub fn bind_guard(address: &Address, anonymous: Anonymous) -> Result<(), String> {
-    if anonymous == Anonymous::Anywhere || address.is_local() {
+pub fn bind_guard(address: &Address, anonymous: Anonymous, known: bool) -> Result<(), String> {
+    if known || anonymous == Anonymous::Anywhere || address.is_local() {
         return Ok(());
     }
     Err(format!("others can reach {address}, and whoever reaches it acts with this cluster's credentials"))
@@ -40,15 +41,17 @@ mod tests {
             ("10.0.0.1:0", false),
         ] {
             let parsed: Address = address.parse().unwrap();
-            assert_eq!(bind_guard(&parsed, Anonymous::Loopback).is_ok(), local, "{address}");
-            assert_eq!(bind_guard(&parsed, Anonymous::Anywhere), Ok(()), "{address}");
+            assert_eq!(bind_guard(&parsed, Anonymous::Loopback, false).is_ok(), local, "{address}");
+            assert_eq!(bind_guard(&parsed, Anonymous::Nowhere, false).is_ok(), local, "{address}");
+            assert_eq!(bind_guard(&parsed, Anonymous::Loopback, true), Ok(()), "{address}");
+            assert_eq!(bind_guard(&parsed, Anonymous::Anywhere, false), Ok(()), "{address}");
         }
     }
 
     #[test]
     fn the_message_names_the_address_and_the_remedy_both_ways_out() {
         let address: Address = "0.0.0.0:8080".parse().unwrap();
-        let message = bind_guard(&address, Anonymous::Loopback).unwrap_err();
+        let message = bind_guard(&address, Anonymous::Loopback, false).unwrap_err();
         assert!(message.contains("0.0.0.0:8080"), "{message}");
         assert!(REMEDY.contains("127.0.0.1") && REMEDY.contains("anonymous = \"anywhere\""));
     }

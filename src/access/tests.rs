@@ -7,7 +7,7 @@ use Denial::{HostDenied, Malformed, OriginDenied};
 
 fn access(bound: &str, hosts: &[&str], origins: &[&str]) -> Access {
     let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
-    let config = Config { allowed_hosts: owned(hosts), allowed_origins: owned(origins) };
+    let config = Config { allowed_hosts: owned(hosts), allowed_origins: owned(origins), ..Config::default() };
     Access::new(&config, &bound.parse().unwrap()).unwrap()
 }
 
@@ -302,6 +302,7 @@ fn all_mistakes_in_the_lists_are_told_at_once() {
             "https://",
             "://a",
         ]),
+        ..Config::default()
     };
     let mistakes = Access::new(&config, &"127.0.0.1:8080".parse().unwrap()).unwrap_err();
     assert_eq!(mistakes.len(), 14, "{mistakes:#?}");

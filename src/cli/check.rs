@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{ConfigArguments, Format, FormatArgument};
 use super::{output, problems};
+use crate::access::CallerConfig;
 use crate::config::{ScopeSettings, Settings};
 
 /// Checks the configuration and the credentials file without any network, and shows what they amount to
@@ -52,9 +53,30 @@ fn report(settings: &Settings) -> Value {
         "cluster_id": settings.credentials.cluster_id,
         "listeners": settings.listeners.iter().map(|listener| listener.address.to_string()).collect::<Vec<_>>(),
         "admin": settings.config.admin.address.to_string(),
+        "anonymous": settings.config.anonymous,
+        "callers": settings.config.caller.iter().map(caller_report).collect::<Vec<_>>(),
         "scopes": scopes,
         "warnings": settings.warnings,
         "notes": settings.notes,
+    })
+}
+
+/// How a caller proves who it is, and what limits it.
+fn caller_report(caller: &CallerConfig) -> Value {
+    let proofs = [
+        ("key", caller.key_sha256.is_some()),
+        ("certificate", caller.certificate.is_some()),
+        ("unix user", caller.uid.is_some() || caller.gid.is_some()),
+    ];
+    json!({
+        "name": caller.name,
+        "proofs": proofs.iter().filter(|(_, has)| *has).map(|(proof, _)| proof).collect::<Vec<_>>(),
+        "scopes": caller.scopes,
+        "read_only": caller.read_only,
+        "allow": caller.allow,
+        "deny": caller.deny,
+        "rate": caller.rate,
+        "concurrency": caller.concurrency,
     })
 }
 
@@ -81,6 +103,12 @@ fn told(settings: &Settings) -> String {
         lines.push(format!("listener        {}{pinned}{tls}", listener.address));
     }
     lines.push(format!("admin           {}", settings.config.admin.address));
+    for caller in &settings.config.caller {
+        let limited = caller.scopes.is_some() || !caller.allow.is_empty() || !caller.deny.is_empty();
+        let reads = if caller.read_only { ", read-only" } else { "" };
+        let limits = if limited { ", with limits" } else { "" };
+        lines.push(format!("caller          {}{reads}{limits}", caller.name));
+    }
     for (scope, of) in &settings.scopes {
         lines.push(String::new());
         lines.push(scope.to_string());

@@ -11,7 +11,11 @@ pub(super) fn files(settings: &Settings) -> Files {
     let config = &settings.config;
     let scopes = settings.scopes.values().filter_map(|scope| scope.ca_file.clone());
     let certificates = settings.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-    let certificates = certificates.flat_map(|tls| [tls.cert_file.clone(), tls.key_file.clone()]);
+    let certificates = certificates.flat_map(|tls| {
+        [Some(tls.cert_file.clone()), Some(tls.key_file.clone()), tls.client_ca_file.clone()]
+            .into_iter()
+            .flatten()
+    });
     let read =
         settings.files.iter().cloned().chain(config.oauth.ca_file.clone()).chain(scopes).chain(certificates);
     let addresses =

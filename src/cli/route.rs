@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{ConfigArguments, Format, FormatArgument};
 use super::{output, problems};
-use crate::access::Access;
+use crate::access::{Access, CallerDenial, Callers};
 use crate::address::Address;
 use crate::config::Settings;
 use crate::listener;
@@ -24,6 +24,9 @@ pub(super) struct RouteCommand {
     method: String,
     /// The request's path, or its whole URL at a listener: /operate/v1/process-instances/search
     url: String,
+    /// Who makes it: the name of a [[caller]]. Without it, a key among the header fields tells
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
     /// Header fields of the request: 'content-type: application/grpc'
     headers: Vec<String>,
     #[command(flatten)]
@@ -49,7 +52,7 @@ impl RouteCommand {
                 return ExitCode::from(USAGE);
             }
         };
-        let decision = decide(&settings, &head);
+        let decision = decide(&settings, &head, self.caller.as_deref());
         let (Ok(report) | Err(report)) = &decision;
         let printed = match format {
             Format::Json => output::print(format_args!("{report:#}\n")),
@@ -96,7 +99,7 @@ fn told(report: &Value) -> String {
     facts.map(line).collect()
 }
 
-fn decide(settings: &Settings, head: &Parts) -> Result<Value, Value> {
+fn decide(settings: &Settings, head: &Parts, caller: Option<&str>) -> Result<Value, Value> {
     let refused = |error: proxy::Error| json!({ "refused": error.reason.name(), "why": error.detail });
     let listener = listener_of(settings, head);
     let access = Access::new(&settings.config.access, &listener.address);
@@ -113,11 +116,24 @@ fn decide(settings: &Settings, head: &Parts) -> Result<Value, Value> {
             "listener": listener.address.to_string(),
         }));
     }
+    let callers = Callers::new(&settings.config.caller).unwrap_or_default();
+    let caller = match caller {
+        Some(name) => Some(callers.named(name).ok_or_else(|| refused(no_such_caller(name)))?),
+        None => callers.of_head(&head.headers),
+    };
+    if caller.is_none() && !settings.config.anonymous.may_come_in_at(&listener.address) {
+        return Err(refused(CallerDenial::Unknown.into()));
+    }
     let table = RouteTable::new(settings.credentials.cluster_id.clone());
     let grpc = route::is_grpc(&head.headers);
     let route = table
         .find(&head.method, requested.as_str(), grpc, listener.scope, listener.secrets)
         .map_err(|refusal| refused(refusal.into()))?;
+    if let Some(caller) = caller {
+        let method = if route.leg == Leg::Grpc { "POST" } else { head.method.as_str() };
+        let judged = caller.may(route.scope, method, route.path);
+        judged.map_err(|denial| refused(denial.into()))?;
+    }
     let scope = settings.scopes.get(&route.scope);
     let address = scope.and_then(|scope| match route.leg {
         Leg::Grpc => scope.grpc_address.as_ref(),
@@ -137,7 +153,12 @@ fn decide(settings: &Settings, head: &Parts) -> Result<Value, Value> {
         "leg": explanation.leg,
         "prefix": explanation.prefix,
         "listener": listener.address.to_string(),
+        "caller": caller.map(|caller| caller.name()),
     }))
+}
+
+fn no_such_caller(name: &str) -> proxy::Error {
+    CallerDenial::Denied(format!("there is no `[[caller]]` of the name `{name}`")).into()
 }
 
 /// The listener with the port that the request names, or else the first.

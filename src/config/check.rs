@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::access::{self, Access, Callers};
+use crate::access::{self, Access, Anonymous, Callers};
 use crate::address::Address;
 use crate::problem::{Problem, did_you_mean};
 use crate::scope::Scope;
 use crate::tls;
 
 use super::{Config, file};
+use crate::listener;
 
 /// Everything that is wrong with a configuration by itself. `origin` says where a key's value comes from.
 pub(super) fn check(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
@@ -64,11 +65,47 @@ pub(super) fn bind_guard(config: &Config, origin: &impl Fn(&str) -> String) -> V
     let special = special.map(|(index, listener)| (format!("listener.{index}.address"), &listener.address));
     let all = main.chain(special).chain([("admin.address".to_owned(), &config.admin.address)]);
     let problem = |(key, address): (String, &Address)| {
-        let message = access::bind_guard(address, config.anonymous).err()?;
+        // Nobody proves anything at the admin address.
+        let known = !config.caller.is_empty() && key != "admin.address";
+        let message = access::bind_guard(address, config.anonymous, known).err()?;
         let origin = origin(&key);
         Some(Problem::new(key, origin, message, access::REMEDY))
     };
     all.filter_map(problem).collect()
+}
+
+/// Callers that could not come in, or that nobody could tell from others. The message holds no hash.
+fn callers(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
+    let mistakes = Callers::new(&config.caller).err().unwrap_or_default();
+    let problem = |(at, field, message): (usize, &str, &str)| {
+        let key = format!("caller.{at}.{field}");
+        let remedy = match field {
+            "key_sha256" => "write what `printf %s \"$KEY\" | sha256sum` prints",
+            "name" => "give each caller a name of its own, and a proof",
+            "rate" | "concurrency" => "write 1 or more, or leave it out for no limit",
+            _ => "",
+        };
+        let origin = origin(&key);
+        Problem::new(key, origin, message, remedy)
+    };
+    let nobody = config.anonymous == Anonymous::Nowhere && config.caller.is_empty();
+    let nobody = nobody.then(|| {
+        let remedy = "name who may come in with [[caller]]";
+        Problem::new("anonymous", origin("anonymous"), "nobody could come in", remedy)
+    });
+    mistakes.into_iter().map(problem).chain(nobody).collect()
+}
+
+/// Listeners on which a caller's key goes over the network for everybody on the way to read.
+pub(super) fn plain_keys(config: &Config) -> Vec<String> {
+    let keys = config.caller.iter().any(|caller| caller.key_sha256.is_some());
+    let listeners = if keys { config.listeners() } else { Vec::new() };
+    let open =
+        listeners.into_iter().filter(|listener| listener.tls.is_none() && !listener.address.is_local());
+    let warning = |listener: listener::Config| {
+        format!("{}: callers' keys can be read on the way; give the listener `tls`", listener.address)
+    };
+    open.map(warning).collect()
 }
 
 /// `info`, or with targets `info,token=debug`.
@@ -121,21 +158,6 @@ fn lists(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
     mistakes.into_iter().map(problem).collect()
 }
 
-/// Names and hashes of callers. The message holds neither.
-fn callers(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
-    let mistakes = Callers::new(&config.caller).err().unwrap_or_default();
-    let problem = |(at, field, message): (usize, &str, &str)| {
-        let key = format!("caller.{at}.{field}");
-        let remedy = match field {
-            "key_sha256" => "write what `printf %s \"$KEY\" | sha256sum` prints",
-            _ => "give each caller a name of its own",
-        };
-        let origin = origin(&key);
-        Problem::new(key, origin, message, remedy)
-    };
-    mistakes.into_iter().map(problem).collect()
-}
-
 /// Files that are named must be there, and certificates in those that are to hold them.
 fn files(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -171,7 +193,7 @@ fn files(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
             check(key("key_file"), &files.key_file, &|| Ok(()));
             // A key that is not there is told of once.
             let pair = || match files.key_file.is_file() {
-                true => tls::server_config(&files.cert_file, &files.key_file).map(|_| ()),
+                true => tls::server_config(&files.cert_file, &files.key_file, None).map(|_| ()),
                 false => Ok(()),
             };
             check(key("cert_file"), &files.cert_file, &pair);

@@ -148,6 +148,7 @@ impl Settings {
         if !config.strict {
             warnings.extend(open_files(&config).iter().map(OpenFile::warning));
         }
+        warnings.extend(check::plain_keys(&config));
         warnings.extend(proof.warning(SystemTime::now()));
         let addressless = credentials.scopes.iter().filter(|scope| !scopes.contains_key(scope));
         warnings.extend(

@@ -14,6 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::Limits;
@@ -21,6 +22,8 @@ use super::detect::{Protocol, detect};
 use super::handover::{Entrance, Peer};
 use super::heard::Heard;
 use super::watch::{Order, Watch, Watched};
+use crate::access::PeerProof;
+use crate::certificate;
 use crate::io::{Io, Replayed};
 use crate::proxy::{Connection, OpenExchanges, Proxy};
 use crate::tls::ALPN_HTTP2;
@@ -51,13 +54,14 @@ pub(super) struct Shared {
 /// Serves a connection until it ends, whoever ends it.
 pub(super) async fn serve(worker: &Shared, entrance: Arc<Entrance>, peer: Peer) {
     let opening = tokio::time::timeout(worker.limits.head_timeout, open(&entrance, peer)).await;
-    let (io, protocol, local) = match opening {
+    let Opened { io, protocol, local, proof } = match opening {
         Ok(Ok(opened)) => opened,
         // Scanners and probes connect and leave; that is no event.
         Ok(Err(_)) | Err(_) => return,
     };
     let door = Arc::clone(&entrance.door);
-    let connection = Rc::new(Connection { door, local, open: OpenExchanges::default() });
+    let caller = proof.and_then(|proof| worker.proxy.caller_of(&proof));
+    let connection = Rc::new(Connection { door, local, caller, open: OpenExchanges::default() });
     let watched = worker.watch.add(Rc::clone(&connection), protocol == Protocol::Http2);
     match protocol {
         Protocol::Http1 => serve_http1(worker, &connection, &watched, io).await,
@@ -72,14 +76,26 @@ pub(super) async fn serve(worker: &Shared, entrance: Arc<Entrance>, peer: Peer) 
     connection.open.over().await;
 }
 
-type Opened = (Replayed<Io>, Protocol, Option<std::net::SocketAddr>);
+struct Opened {
+    io: Replayed<Io>,
+    protocol: Protocol,
+    local: Option<std::net::SocketAddr>,
+    /// What the connection proves of its caller.
+    proof: Option<PeerProof>,
+}
 
 /// From a socket to the first bytes of a protocol.
 async fn open(entrance: &Entrance, peer: Peer) -> io::Result<Opened> {
     let (mut io, local) = peer.open()?;
     let mut negotiated = None;
+    let mut proof = match &io {
+        Io::Unix(socket) => unix_proof(socket),
+        _ => None,
+    };
     if let Some(config) = &entrance.tls {
         let stream = TlsAcceptor::from(Arc::clone(config)).accept(Box::new(io)).await?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        proof = shown.map(|shown| PeerProof::Certificate(certificate::names(shown))).or(proof);
         negotiated = stream.get_ref().1.alpn_protocol().map(|name| name == ALPN_HTTP2);
         io = Io::TlsServer(Box::new(stream));
     }
@@ -89,7 +105,12 @@ async fn open(entrance: &Entrance, peer: Peer) -> io::Result<Opened> {
         Some(false) => Protocol::Http1,
         None => seen,
     };
-    Ok((Replayed::new(bytes, io), protocol, local))
+    Ok(Opened { io: Replayed::new(bytes, io), protocol, local, proof })
+}
+
+fn unix_proof(socket: &UnixStream) -> Option<PeerProof> {
+    let peer = socket.peer_cred().ok()?;
+    Some(PeerProof::Unix { uid: peer.uid(), gid: peer.gid() })
 }
 
 async fn serve_http1(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<Watched>, io: Replayed<Io>) {

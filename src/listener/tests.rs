@@ -77,6 +77,7 @@ fn worker(upstream: &TcpListener) -> Rc<Shared> {
         token_wait: Duration::from_secs(10),
         access_log: AccessLog::Off,
         callers: Arc::default(),
+        audit: access::Audit::Off,
     };
     let destinations = Arc::new(ArcSwap::from_pointee(destinations));
     let proxy = Rc::new(Proxy::new(destinations, settings, Arc::new(Shard::default())));
@@ -102,6 +103,7 @@ async fn connect(worker: &Rc<Shared>) -> TcpStream {
     let door = Arc::new(Door {
         name: bound.to_string(),
         access,
+        anonymous: true,
         scope: None,
         secrets: false,
         relay: relay::Mode::Off,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::access::Denial;
+use crate::access::{CallerDenial, Denial};
 use crate::oauth::{Cause, Unavailable};
 use crate::reason::Reason;
 use crate::route::Refusal;
@@ -138,6 +138,22 @@ impl From<Refusal> for Error {
             Refusal::Malformed(_) => Reason::Malformed,
         };
         Error::new(reason, detail)
+    }
+}
+
+impl From<CallerDenial> for Error {
+    fn from(denial: CallerDenial) -> Error {
+        match denial {
+            CallerDenial::Unknown => {
+                let detail = "this proxy wants to know who calls: send the key of a `[[caller]]` as \
+                              `authorization: Bearer KEY`, or show a certificate";
+                Error::new(Reason::CallerUnknown, detail)
+            }
+            CallerDenial::Denied(why) => Error::new(Reason::CallerDenied, why),
+            CallerDenial::Exceeded { limit, retry_after } => {
+                Error { retry_after: Some(retry_after), ..Error::new(Reason::QuotaExceeded, limit) }
+            }
+        }
     }
 }
 

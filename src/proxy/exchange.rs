@@ -18,6 +18,7 @@ use super::Connection;
 use super::error::Error;
 use super::reads::Reads;
 use super::reply::{Dialect, grpc_status};
+use crate::access::{Caller, Pass};
 use crate::body::{self, Body};
 use crate::metrics::{Origin, Protocol, Shard, Unauthorized};
 use crate::reason::Reason;
@@ -36,6 +37,10 @@ pub(super) struct Exchange {
     pub(super) method: Option<Method>,
     pub(super) path: Option<PathAndQuery>,
     pub(super) scope: Option<Scope>,
+    /// Who makes it, where that is known.
+    pub(super) caller: Option<Arc<Caller>>,
+    /// Its place in the caller's quota.
+    pub(super) pass: Option<Pass>,
     pub(super) status: StatusCode,
     pub(super) grpc_status: Option<u16>,
     pub(super) reason: Option<Reason>,
@@ -163,6 +168,7 @@ impl Exchange {
         tracing::info!(
             target: "access",
             listener = &*self.connection.door.name,
+            caller = self.caller.as_ref().map(|caller| caller.name()),
             protocol = self.protocol.name(),
             scope = self.scope.map(Scope::name),
             method = self.method.as_ref().map(Method::as_str),

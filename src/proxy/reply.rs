@@ -101,8 +101,11 @@ pub(super) fn reply(error: &Error, dialect: Dialect) -> Response<Body> {
         response.headers_mut().insert(ALLOW, allowed);
     }
     if error.reason == Reason::CallerUnknown {
-        let challenge = HeaderValue::from_static("Basic realm=\"camunda-auth-proxy\"");
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        // RFC 9110 §15.5.2: a 401 says how to do better. A token endpoint knows Basic alone.
+        let challenges = ["Basic realm=\"camunda-auth-proxy\"", "Bearer realm=\"camunda-auth-proxy\""];
+        for challenge in &challenges[..if error.oauth.is_some() { 1 } else { 2 }] {
+            response.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
     }
     response
 }

@@ -16,6 +16,15 @@ use crate::upstream::Origin;
 const OUR_VIA: HeaderValue = HeaderValue::from_static("1.1 camunda-auth-proxy");
 /// So many lines of ours in `via` are a loop.
 const LOOP: usize = 5;
+/// What makes some servers see another address, path or method than the one that was looked at.
+const OVERRIDES: [&str; 6] = [
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
@@ -181,8 +190,7 @@ fn is_dropped_outgoing(name: &HeaderName) -> bool {
     let text = name.as_str();
     match text.as_bytes()[0] {
         b'x' => {
-            text.get(..12).is_some_and(|start| is_twin(start, "x-forwarded-"))
-                || is_any(text, &["x-real-ip", "x-original-url", "x-rewrite-url"])
+            text.get(..12).is_some_and(|start| is_twin(start, "x-forwarded-")) || is_any(text, &OVERRIDES)
         }
         b'k' | b'p' | b'h' => {
             is_any(text, &["keep-alive", "proxy-connection", "proxy-authorization", "http2-settings"])

@@ -50,6 +50,8 @@ const EITHER: &[Case] = &[
     (&[("x_real_ip", "127.0.0.1")], "x_real_ip", &[]),
     (&[("x-original-url", "/evil")], "x-original-url", &[]),
     (&[("x-rewrite-url", "/evil")], "x-rewrite-url", &[]),
+    (&[("x-http-method-override", "DELETE")], "x-http-method-override", &[]),
+    (&[("x_method_override", "DELETE")], "x_method_override", &[]),
     (&[("content_length", "1")], "content_length", &[]),
     (&[("transfer_encoding", "chunked")], "transfer_encoding", &[]),
     (&[("content_type", "a/b")], "content_type", &[]),

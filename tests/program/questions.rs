@@ -167,3 +167,28 @@ fn no_token_has_a_status_that_says_whose_fault_it_is() {
     let says = "the credentials do not grant the scope `secrets`";
     assert!(not_granted.status == 78 && not_granted.err.contains(says), "{}", not_granted.err);
 }
+
+#[test]
+fn a_callers_rules_are_explained_and_listed() {
+    let toml = "anonymous = \"nowhere\"\n[[caller]]\nname = \"dashboard\"\nuid = 1\nread_only = true\n";
+    let asked = |line: &[&str]| {
+        let setup = program(&["route", "--format", "json", "--credentials", "c", "-c", "p.toml"]);
+        let ended = setup.file("c", FILE).file("p.toml", toml).arguments(line).end();
+        (ended.status, ended.json())
+    };
+    let (status, told) = asked(&["--caller", "dashboard", "POST", "/v2/process-instances/search"]);
+    assert_eq!((status, &told["caller"]), (0, &serde_json::json!("dashboard")), "{told}");
+    for (line, refused, why) in [
+        (&["--caller", "dashboard", "POST", "/v2/process-instances"][..], "caller_denied", "read_only"),
+        (&["--caller", "dashbord", "GET", "/v2/topology"], "caller_denied", "there is no `[[caller]]`"),
+        (&["GET", "/v2/topology"], "caller_unknown", "wants to know who calls"),
+    ] {
+        let (status, told) = asked(line);
+        assert_eq!((status, &told["refused"]), (1, &serde_json::json!(refused)), "{told}");
+        assert!(told["why"].as_str().is_some_and(|text| text.contains(why)), "{told}");
+    }
+    let check = program(&["check", "--credentials", "c", "-c", "p.toml", "--format", "json"]);
+    let told = check.file("c", FILE).file("p.toml", toml).end().json();
+    assert_eq!(told["callers"][0]["proofs"], serde_json::json!(["unix user"]), "{told}");
+    assert_eq!(told["anonymous"], "nowhere");
+}

@@ -28,7 +28,7 @@ fn all_mistakes_are_reported_at_once_with_key_origin_and_remedy() {
         problems,
         [
             format!("admin.address (flag --admin): {}", wrong_address("9600")),
-            "anonymous (0.toml:3:1): expected loopback or anywhere".to_owned(),
+            "anonymous (0.toml:3:1): expected loopback, nowhere or anywhere".to_owned(),
             "limits.connections (environment variable CAMUNDA_PROXY_LIMITS__CONNECTIONS): \
              expected a number, 0 or more"
                 .to_owned(),
