@@ -5,6 +5,7 @@
 //! reads the `answer`, gives the token its `life`, and starts over. It is the only one that asks, which is what makes
 //! a flight single.
 
+mod adoption;
 mod answer;
 mod assertion;
 mod client_auth;
@@ -13,6 +14,7 @@ mod clock;
 mod demand;
 mod endpoint;
 mod entry;
+mod identity;
 mod life;
 mod log;
 mod measures;
@@ -21,9 +23,11 @@ mod quarantine;
 mod rejection;
 mod renewal;
 mod request;
+mod share;
 mod signing_key;
 mod source;
 mod status;
+mod store;
 mod token;
 mod tokens;
 
@@ -42,6 +46,10 @@ pub use request::TokenRequest;
 pub use signing_key::{KeyError, SigningKey};
 pub use source::TokenSource;
 pub use status::{LastError, RenewOn401, Requests, State, Status, Unavailable};
+pub use store::{
+    AddressError, Config as StoreConfig, FileStore, Kind as StoreKind, Lease, Loaded, Operation,
+    RedisAddress, RedisStore, Store, StoreStatus, Turn,
+};
 pub use token::Token;
 pub use tokens::Tokens;
 

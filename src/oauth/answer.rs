@@ -98,9 +98,7 @@ impl Answer {
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(malformed("holds a token with characters that no header may have"));
         }
-        let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| malformed("holds a token that fits no header"))?;
-        authorization.set_sensitive(true);
+        let authorization = bearer(&token).ok_or_else(|| malformed("holds a token that fits no header"))?;
         let expires_in = fields.expires_in.as_ref().and_then(number);
         Ok(Grant { authorization, expires_in, claims: claims(&token), date: self.date() })
     }
@@ -149,7 +147,7 @@ pub(super) struct Grant {
 }
 
 /// Why there is no token: the closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The endpoint could not be reached, broke off, was too slow or said it is out of order: tried again.
@@ -233,8 +231,15 @@ pub(super) fn number(value: &Value) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
+/// The header that a token becomes; absent when it fits none.
+pub(super) fn bearer(token: &str) -> Option<HeaderValue> {
+    let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
+    authorization.set_sensitive(true);
+    Some(authorization)
+}
+
 /// A JWT's payload. Only read for its times and to be shown; whoever gets the token checks its signature.
-fn claims(token: &str) -> Option<Value> {
+pub(super) fn claims(token: &str) -> Option<Value> {
     let mut parts = token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
     let json = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;

@@ -20,6 +20,13 @@ pub(super) struct Demands {
     purged: Option<Instant>,
 }
 
+impl Demands {
+    /// Whether something that is this old was there before the last demand, and is not what was demanded.
+    pub(super) fn outdate(&self, age: Duration) -> bool {
+        self.renewed.max(self.purged).is_some_and(|demanded| demanded.elapsed() <= age)
+    }
+}
+
 /// What comes of a demand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Demand {

@@ -19,6 +19,7 @@ use super::pace::Pace;
 use super::quarantine::{self, Client};
 use super::rejection::Rejection;
 use super::request::TokenRequest;
+use super::share::Share;
 use super::status::{LastError, Requests};
 use super::token::Token;
 
@@ -45,6 +46,8 @@ pub(super) struct Entry {
     pub(super) generations: Arc<AtomicU64>,
     /// What the upstream's rejections of its tokens lead to. Its lock may be taken while `state`'s is held.
     pub(super) rejection: Rejection,
+    /// Its part in the store; absent when nothing is shared.
+    pub(super) share: Option<Share>,
     pub(super) state: Mutex<State>,
 }
 
@@ -64,13 +67,15 @@ pub(super) struct State {
     pub(super) renew_at: Option<Deadline>,
     /// Not before this moment, after a failure of this source's own.
     pub(super) retry_at: Option<Instant>,
-    failures: u32,
+    pub(super) failures: u32,
     pub(super) rejections: u32,
     pub(super) error: Option<LastError>,
     /// What the log has been told since the last token came.
-    told: HashSet<Cause>,
+    pub(super) told: HashSet<Cause>,
     stop_told: bool,
-    failing_since: Option<Instant>,
+    pub(super) failing_since: Option<Instant>,
+    /// Failures before this moment count no more.
+    pub(super) forgiven: Option<Instant>,
     pub(super) requests: Requests,
     pub(super) budget_wait: Duration,
     pub(super) skew: Option<i64>,
@@ -81,6 +86,17 @@ impl State {
     /// Of a source that was made now, which counts as a use.
     pub(super) fn new() -> State {
         State { used_at: Some(Instant::now()), ..State::default() }
+    }
+
+    /// A token came: forgets the failures, and says for how long there have been some.
+    pub(super) fn recovered(&mut self) -> Option<Duration> {
+        self.retry_at = None;
+        self.failures = 0;
+        self.rejections = 0;
+        self.error = None;
+        self.told.clear();
+        self.stop_told = false;
+        self.failing_since.take().map(|since| since.elapsed())
     }
 }
 
@@ -151,7 +167,7 @@ impl Entry {
             self.token.store(Some(held.token));
         }
         drop(state);
-        self.changed.send_replace(());
+        self.tell();
     }
 
     /// The first moment at which this source may ask, whoever stands in its way.
@@ -169,7 +185,7 @@ impl Entry {
         self.pace.waits.observe(waited);
     }
 
-    /// The request has ended.
+    /// The request has ended. Those who wait are not told yet.
     pub(super) fn settle(&self, asked: Result<Answer, Failure>) {
         let wall = self.clock.wall();
         let took = self.state().asking.take().map(|since| since.elapsed()).unwrap_or_default();
@@ -183,6 +199,10 @@ impl Entry {
             Ok((grant, life)) => self.granted(grant, &life),
             Err(failure) => self.failed(&failure),
         }
+    }
+
+    /// Tells the waiters that something has changed.
+    pub(super) fn tell(&self) {
         self.changed.send_replace(());
     }
 
@@ -201,27 +221,12 @@ impl Entry {
         let token = Token::new(grant, life, &self.clock, previous.as_deref(), next);
         let idle = previous.as_ref().is_some_and(|previous| token.moved_nothing(previous));
         let wait = if idle { life::rearm(life.left) } else { life::renewal(life.left) };
-        let outage = state.failing_since.take().map(|since| since.elapsed());
-        let now = Instant::now();
-        if self.used.swap(false, Ordering::SeqCst) {
-            state.used_at = Some(now);
-        }
-        state.granted_at = Some(now);
-        state.told.clear();
-        state.stop_told = false;
+        let outage = state.recovered();
         state.renew_at = Some(self.clock.deadline(wait));
-        state.retry_at = None;
-        state.failures = 0;
-        state.rejections = 0;
-        state.error = None;
         state.skew = life.skew.or(state.skew);
         state.requests.ok += 1;
         let generation = token.generation();
-        let token = Arc::new(token);
-        match life.held.is_zero() {
-            true => self.token.store(Some(token)),
-            false => state.held = Some(Held { token, from: now + life.held }),
-        }
+        self.take(&mut state, token, life.held);
         let before = previous.as_ref().map(|previous| previous.generation());
         let pausing = self.rejection.granted(before, generation);
         drop(state);
@@ -229,6 +234,20 @@ impl Entry {
             log::renewing_pauses(&self.request, time);
         }
         log::granted(&self.request, generation, life.left, previous.is_none(), outage);
+    }
+
+    /// Serves this token from now on, or when it becomes valid.
+    pub(super) fn take(&self, state: &mut State, token: Token, valid_in: Duration) {
+        let now = Instant::now();
+        if self.used.swap(false, Ordering::SeqCst) {
+            state.used_at = Some(now);
+        }
+        state.granted_at = Some(now);
+        let token = Arc::new(token);
+        match valid_in.is_zero() {
+            true => self.token.store(Some(token)),
+            false => state.held = Some(Held { token, from: now + valid_in }),
+        }
     }
 
     fn failed(&self, failure: &Failure) {
@@ -282,6 +301,7 @@ impl Entry {
         if was_asking {
             // Counted, so that a fault of ours is slowed down like one of theirs.
             self.settle(Err(Failure::new(Cause::Transient, format!("the renewal task {why}"))));
+            self.tell();
         }
     }
 
@@ -294,9 +314,15 @@ impl Entry {
         // Told again if it fails again: whoever touched the file waits for the outcome.
         state.error = None;
         state.told.clear();
+        state.forgiven = Some(Instant::now());
         drop(state);
         self.client.release();
         self.pace.ring();
+    }
+
+    /// Whether a request waits for the token.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waiters.load(Ordering::Relaxed) > 0
     }
 
     /// Whether the credentials were refused, here or for another audience.

@@ -28,6 +28,17 @@ pub(super) fn granted(
     }
 }
 
+/// Another process's token was taken over from the store.
+pub(super) fn adopted(request: &TokenRequest, generation: u64, left: Duration, first: bool) {
+    let (endpoint, audience, life_seconds) = (request.shown(), &request.audience, left.as_secs());
+    if first {
+        tracing::info!(target: "token", endpoint, audience, generation, life_seconds, "token taken from the store");
+    } else {
+        tracing::debug!(target: "token", endpoint, audience, generation, life_seconds,
+            "renewed token taken from the store");
+    }
+}
+
 /// No token came, for another reason than the time before.
 pub(super) fn failed(request: &TokenRequest, failure: &Failure, next: Duration) {
     let (endpoint, audience) = (request.shown(), &request.audience);

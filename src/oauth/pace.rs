@@ -18,7 +18,7 @@ const BETWEEN_STARTS: Duration = Duration::from_millis(1100);
 /// From an answer to the next start: then the two arrivals are a second apart, however slow the connection was.
 const AFTER_ANSWER: Duration = Duration::from_secs(1);
 /// Longer nobody waits for an answer: a request that is held up for 30 s must not stop the others.
-const AFTER_SILENCE: Duration = Duration::from_secs(3);
+pub(super) const AFTER_SILENCE: Duration = Duration::from_secs(3);
 
 /// One token host's queue.
 pub(super) struct Pace {
@@ -35,6 +35,8 @@ struct State {
     queue: Vec<Ticket>,
     tickets: u64,
     last: Option<Last>,
+    /// Other processes have their turns until then.
+    held_until: Option<Instant>,
     stopped_until: Option<Instant>,
     strikes: u32,
 }
@@ -113,6 +115,26 @@ impl Pace {
         self.stop(time);
     }
 
+    /// Another process was answered 429: goes on from there.
+    pub(super) fn go_on(&self, strikes: u32, time: Duration) {
+        let mut state = self.state();
+        state.strikes = state.strikes.max(strikes);
+        drop(state);
+        if !time.is_zero() {
+            self.stop(time);
+        }
+    }
+
+    /// How many rate limits there have been in a row.
+    pub(super) fn strikes(&self) -> u32 {
+        self.state().strikes
+    }
+
+    /// How long the host rests after a request that started then and has ended now.
+    pub(super) fn pause(started: Instant) -> Duration {
+        AFTER_ANSWER.max(BETWEEN_STARTS.saturating_sub(started.elapsed()))
+    }
+
     /// The host handed out a token: it has forgiven.
     pub(super) fn answered(&self) {
         self.state().strikes = 0;
@@ -189,6 +211,7 @@ impl State {
             let answer = last.completed.map_or(silence, |completed| silence.min(completed + AFTER_ANSWER));
             answer.max(last.started + BETWEEN_STARTS)
         });
+        let paced = self.held_until.map_or(paced, |until| until.max(paced));
         self.stopped_until.map_or(paced, |until| until.max(paced))
     }
 }
@@ -197,6 +220,23 @@ impl State {
 pub(super) struct Flight {
     pace: Arc<Pace>,
     id: u64,
+}
+
+impl Flight {
+    /// The request leaves only now.
+    pub(super) fn start(&self) {
+        let mut state = self.pace.state();
+        if let Some(last) = state.last.as_mut().filter(|last| last.id == self.id) {
+            last.started = Instant::now();
+        }
+    }
+
+    /// It is another process's turn: gives this one back for as long.
+    pub(super) fn give_back(self, time: Duration) {
+        let mut state = self.pace.state();
+        state.last = state.last.take().filter(|last| last.id != self.id);
+        state.held_until = Some(Instant::now() + time);
+    }
 }
 
 impl Drop for Flight {

@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 use super::status::LastError;
 
+/// The longest rest between two probes.
+pub(super) const LONGEST: Duration = Duration::from_secs(3600);
+
 /// How long a refused request rests before the next probe: 5, 10, 20, 40, then 60 minutes.
 pub(super) fn pause(strikes: u32) -> Duration {
     Duration::from_secs(60 * (5 << strikes.saturating_sub(1).min(4)).min(60))
@@ -63,6 +66,22 @@ impl Client {
         let late = known.is_some_and(|known| known.until > Instant::now() && known.prober != Some(source));
         let strikes = known.map_or(0, |known| known.strikes) + u32::from(!late);
         *refused = Some(Refused { strikes, until: Instant::now() + pause(strikes), prober: None, error });
+    }
+
+    /// The refusal and how many there have been in a row, for those who share a store.
+    pub(super) fn refused_so_far(&self) -> Option<(LastError, u32)> {
+        self.refused().as_ref().map(|refused| (refused.error.clone(), refused.strikes))
+    }
+
+    /// Another process was refused: goes on from there.
+    pub(super) fn go_on(&self, strikes: u32, until: Instant, error: LastError) {
+        let mut refused = self.refused();
+        let known = refused.as_ref();
+        if until > Instant::now() && known.is_none_or(|known| known.until < until) {
+            *refused = Some(Refused { strikes, until, prober: None, error });
+        } else if let Some(known) = refused.as_mut() {
+            known.strikes = known.strikes.max(strikes);
+        }
     }
 
     /// The client was accepted, or is to be tried at once.

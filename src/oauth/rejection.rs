@@ -167,6 +167,29 @@ impl Rejection {
         None
     }
 
+    /// Another process's token takes the place of the one before.
+    pub(super) fn adopted(&self, before: Option<u64>, generation: u64) {
+        let mut state = self.state();
+        let wanted = state.wanted.take();
+        if before.is_some() && (wanted == before || state.trial == before) {
+            state.trial = Some(generation);
+        }
+    }
+
+    /// Another process began such a request this long ago: what came of it holds here too.
+    pub(super) fn go_on(&self, age: Duration) {
+        let mut state = self.state();
+        state.began = state.began.max(Instant::now().checked_sub(age));
+        if age < INTERVAL && !state.forced {
+            state.wanted = None;
+        }
+    }
+
+    /// How long ago the last such request began.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.state().began.map(|began| began.elapsed())
+    }
+
     /// It brought none. The next rejection asks again, when a minute has passed.
     pub(super) fn failed(&self) {
         let mut state = self.state();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 use serde_json::Value;
 
-use super::answer::Grant;
+use super::answer::{self, Grant, number};
 use super::clock::{Clock, Deadline};
 use super::life::{self, Life};
 
@@ -75,6 +75,39 @@ impl Token {
             end,
             served_until: end.earlier(life::margin(whole)),
         }
+    }
+
+    /// A token that another process obtained `age` ago, with the life it has left and had in whole.
+    pub(super) fn kept(
+        token: &str,
+        left: Duration,
+        life: Duration,
+        age: Duration,
+        clock: &Clock,
+        next: impl FnOnce() -> u64,
+    ) -> Option<Token> {
+        let claims = answer::claims(token);
+        let end = clock.deadline(left);
+        Some(Token {
+            authorization: answer::bearer(token)?,
+            generation: next(),
+            exp: claims.as_ref().and_then(|claims| number(claims.get("exp")?)).map(|exp| exp as i64),
+            claims,
+            obtained_at: clock.wall() - age,
+            life,
+            end,
+            served_until: end.earlier(life::margin(life)),
+        })
+    }
+
+    /// From now to its end.
+    pub(super) fn until_end(&self, clock: &Clock) -> Duration {
+        clock.left(&self.end)
+    }
+
+    /// From its start to its end.
+    pub(super) fn life(&self) -> Duration {
+        self.life
     }
 
     /// Whether it may be sent now. Asked for every request.

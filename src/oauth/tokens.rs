@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
 
 use super::Config;
 use super::answer::Ask;
@@ -19,13 +20,18 @@ use super::quarantine::Client;
 use super::rejection::Rejection;
 use super::renewal;
 use super::request::{Asker, TokenRequest};
+use super::share::Share;
 use super::source::TokenSource;
+use super::store::{Seal, Store, StoreStatus, Watched};
+use crate::secret::Secret;
 
 /// All sources of the process. Clones are the same registry.
 #[derive(Clone)]
 pub struct Tokens(Arc<Registry>);
 
 struct Registry {
+    /// Absent when nothing is shared.
+    sharing: Option<Sharing>,
     ask: Arc<dyn Ask>,
     clock: Clock,
     runtime: Handle,
@@ -34,6 +40,18 @@ struct Registry {
     ids: AtomicU64,
     generations: Arc<AtomicU64>,
     known: Mutex<Known>,
+}
+
+struct Sharing {
+    store: Arc<Watched>,
+    key: Option<Secret>,
+    watch: AbortHandle,
+}
+
+impl Drop for Sharing {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
 }
 
 #[derive(Default)]
@@ -48,7 +66,25 @@ impl Tokens {
     /// An empty registry. Must be called on the control thread's runtime: every renewal task runs there, so that load
     /// on the workers delays none. All else may be called from any thread.
     pub fn new(config: &Config, ask: Arc<dyn Ask>, clock: Clock) -> Tokens {
+        Tokens::made(config, ask, clock, None)
+    }
+
+    /// The same, with tokens that are shared with others through a store. `key` is a further secret to seal them with.
+    pub fn shared(
+        config: &Config,
+        ask: Arc<dyn Ask>,
+        clock: Clock,
+        store: Arc<dyn Store>,
+        key: Option<Secret>,
+    ) -> Tokens {
+        let store = Arc::new(Watched::new(store));
+        let watch = tokio::spawn(Arc::clone(&store).watch()).abort_handle();
+        Tokens::made(config, ask, clock, Some(Sharing { store, key, watch }))
+    }
+
+    fn made(config: &Config, ask: Arc<dyn Ask>, clock: Clock, sharing: Option<Sharing>) -> Tokens {
         Tokens(Arc::new(Registry {
+            sharing,
             ask,
             clock,
             runtime: Handle::current(),
@@ -74,7 +110,12 @@ impl Tokens {
         let key = request.asker();
         let client = known.clients.get(&key).and_then(Weak::upgrade).unwrap_or_default();
         known.clients.insert(key, Arc::downgrade(&client));
+        let share = registry.sharing.as_ref().and_then(|sharing| {
+            let seal = Seal::new(&request, sharing.key.as_ref())?;
+            Some(Share::new(Arc::clone(&sharing.store), seal, request.host()))
+        });
         let entry = Arc::new(Entry {
+            share,
             id: registry.ids.fetch_add(1, Ordering::Relaxed),
             request: request.clone(),
             clock: registry.clock.clone(),
@@ -105,6 +146,11 @@ impl Tokens {
         let source = self.source(request);
         source.adopt(old);
         source
+    }
+
+    /// What the store says of itself; absent when nothing is shared.
+    pub fn store(&self) -> Option<StoreStatus> {
+        self.0.sharing.as_ref().map(|sharing| sharing.store.status())
     }
 
     /// Every source that somebody holds, for status and metrics.
