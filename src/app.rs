@@ -15,9 +15,10 @@ use tokio::sync::Semaphore;
 use crate::access::{self, Access, Callers};
 use crate::address::Address;
 use crate::admin::{Admin, State};
-use crate::config::{Settings, Sources};
+use crate::config::{Settings, Sources, StorePlace};
 use crate::listener::{BindError, Bound, Entrance, Handle, Worker, accept};
 use crate::metrics::Shard;
+use crate::oauth::{FileStore, RedisStore, Store};
 use crate::proxy::{self, Door};
 use crate::shutdown::{Phase, Shutdown};
 use crate::{descriptors, oauth, tls, upstream};
@@ -68,7 +69,7 @@ impl App {
         let listeners: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
 
         let tokens = tokens(&settings)?;
-        let plan = plan::Plan::new(&settings, tokens);
+        let plan = plan::Plan::new(&settings, tokens.clone());
         let destinations = Arc::new(ArcSwap::from_pointee(plan.destinations().map_err(StartError::Origin)?));
         let workers = start_workers(&settings, &destinations, &shutdown)?;
         let shards: Vec<Arc<Shard>> = workers.iter().map(|(shard, _)| Arc::clone(shard)).collect();
@@ -77,6 +78,7 @@ impl App {
             admin.address.to_string(),
             shutdown.clone(),
             shards,
+            tokens,
         );
         state.warnings.clone_from(&settings.warnings);
         state.notes = settings.notes.clone().into();
@@ -178,7 +180,20 @@ pub fn tokens(settings: &Settings) -> Result<oauth::Tokens, StartError> {
     let tls = tls.map_err(StartError::Tls)?;
     let clock = oauth::Clock::system();
     let endpoint = oauth::Endpoint::new(config, tls, clock.clone()).map_err(StartError::TokenEndpoint)?;
-    Ok(oauth::Tokens::new(config, Arc::new(endpoint), clock))
+    let store: Arc<dyn Store> = match &settings.store.place {
+        StorePlace::Memory => return Ok(oauth::Tokens::new(config, Arc::new(endpoint), clock)),
+        StorePlace::Folder(path) => Arc::new(FileStore::new(path.clone(), clock.clone())),
+        StorePlace::Redis(address) => {
+            let store = &settings.config.store;
+            let tls = match address.is_tls() {
+                true => tls::client_config(store.ca_file.as_deref(), &[]),
+                false => tls::plain_client_config(),
+            };
+            Arc::new(RedisStore::new(address.clone(), tls.map_err(StartError::Tls)?, &store.prefix))
+        }
+    };
+    let key = settings.store.key.clone();
+    Ok(oauth::Tokens::shared(config, Arc::new(endpoint), clock, store, key))
 }
 
 type Workers = Vec<(Arc<Shard>, Handle)>;

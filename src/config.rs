@@ -19,11 +19,13 @@ mod merge;
 mod open_files;
 mod settings;
 mod sources;
+mod store;
 
 pub use client_auth::ClientProof;
 pub use effective::Effective;
 pub use settings::{Migrated, ScopeSettings, Settings};
 pub use sources::{Flag, Sources};
+pub use store::{StorePlace, StoreSettings};
 
 /// Every key that can be configured. `proxy.toml` at the top of the repository holds them all with a sentence each.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -53,6 +55,8 @@ pub struct Config {
     pub relay: relay::Config,
     /// The token endpoint and the client.
     pub oauth: oauth::Config,
+    /// Where tokens are kept besides this process's memory.
+    pub store: oauth::StoreConfig,
     /// What each scope's upstream has of its own.
     pub scopes: Scopes,
     /// The connections to upstreams.

@@ -12,7 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::{ScopeState, State};
 use crate::metrics::{Counts, PREFIX, Requests};
-use crate::oauth::{Measured, State as TokenState, Status};
+use crate::oauth::{Measured, State as TokenState, Status, StoreStatus};
 use crate::scope::Scope;
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,6 +29,9 @@ pub(super) fn encode(state: &State) -> Result<String, fmt::Error> {
     };
     let tokens = scopes.iter().map(token).collect();
     registry.register_collector(Box::new(Tokens(tokens)));
+    if let Some(store) = state.tokens.store() {
+        registry.register_collector(Box::new(Store(store)));
+    }
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
     Ok(text)
@@ -180,4 +183,25 @@ impl Collector for Tokens {
 /// A timestamp and not an age, so that it stays true between scrapes.
 fn unix(time: Option<SystemTime>) -> Option<f64> {
     Some(time?.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
+}
+
+/// The store that tokens are shared through.
+#[derive(Debug)]
+struct Store(StoreStatus);
+
+impl Collector for Store {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Store(status) = self;
+        let kind = [("kind", status.kind)];
+        let help = "Whether the store that tokens are shared through works";
+        let mut metric = encoder.encode_descriptor("store_up", help, None, MetricType::Gauge)?;
+        metric.encode_family(&kind)?.encode_gauge(&i64::from(status.state == "up"))?;
+        let help = "Operations of the store, by outcome";
+        let mut metric = encoder.encode_descriptor("store_operations", help, None, MetricType::Counter)?;
+        for (outcome, count) in [("ok", status.ok), ("error", status.failed), ("timeout", status.timed_out)] {
+            let labels = [("kind", status.kind), ("outcome", outcome)];
+            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
+    }
 }

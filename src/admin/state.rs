@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::metrics::Shard;
-use crate::oauth::{State as TokenState, TokenSource};
+use crate::oauth::{State as TokenState, TokenSource, Tokens};
 use crate::scope::Scope;
 use crate::shutdown::{Phase, Shutdown};
 
@@ -31,6 +31,8 @@ pub struct State {
     pub shards: Vec<Arc<Shard>>,
     /// The scopes that are served, as they are now.
     pub scopes: arc_swap::ArcSwap<BTreeMap<Scope, ScopeState>>,
+    /// All tokens of the process.
+    pub tokens: Tokens,
     /// What is likely wrong with the configuration.
     pub warnings: Vec<String>,
     /// What was derived or decided.
@@ -59,7 +61,13 @@ pub struct Upstreams {
 
 impl State {
     /// Of a process that has just bound its addresses.
-    pub fn new(listeners: Vec<String>, admin: String, shutdown: Shutdown, shards: Vec<Arc<Shard>>) -> State {
+    pub fn new(
+        listeners: Vec<String>,
+        admin: String,
+        shutdown: Shutdown,
+        shards: Vec<Arc<Shard>>,
+        tokens: Tokens,
+    ) -> State {
         let heartbeats = shards.iter().map(|shard| (shard.beats(), Instant::now())).collect();
         State {
             started_at: SystemTime::now(),
@@ -68,6 +76,7 @@ impl State {
             shutdown,
             shards,
             scopes: arc_swap::ArcSwap::default(),
+            tokens,
             warnings: Vec::new(),
             notes: Mutex::default(),
             heartbeats: Mutex::new(heartbeats),
@@ -141,6 +150,7 @@ impl State {
             "workers": self.shards.len(),
             "confinement": crate::confine::in_force(),
             "scopes": scopes,
+            "store": self.tokens.store().map_or(json!({ "kind": "memory" }), |store| json!(store)),
             "warnings": self.warnings,
             "notes": *self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
         })

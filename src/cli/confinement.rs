@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::address::Address;
-use crate::config::Settings;
+use crate::config::{Settings, StorePlace, StoreSettings};
 use crate::confine::{Confinement, Files, Measure};
+use crate::oauth::FileStore;
 
 /// What the configuration names; a reload reads it again.
 pub(super) fn files(settings: &Settings) -> Files {
@@ -16,8 +17,8 @@ pub(super) fn files(settings: &Settings) -> Files {
             .into_iter()
             .flatten()
     });
-    let read =
-        settings.files.iter().cloned().chain(config.oauth.ca_file.clone()).chain(scopes).chain(certificates);
+    let authorities = config.oauth.ca_file.iter().chain(&config.store.ca_file).cloned();
+    let read = settings.files.iter().cloned().chain(authorities).chain(scopes).chain(certificates);
     let addresses =
         settings.listeners.iter().map(|listener| &listener.address).chain([&config.admin.address]);
     let socket = |address: &Address| -> Option<PathBuf> {
@@ -26,8 +27,19 @@ pub(super) fn files(settings: &Settings) -> Files {
             _ => None,
         }
     };
-    // Whoever makes the program write files names their folder here.
-    Files { read: read.collect(), sockets: addresses.filter_map(socket).collect(), written: Vec::new() }
+    Files {
+        read: read.collect(),
+        sockets: addresses.filter_map(socket).collect(),
+        written: written(&settings.store),
+    }
+}
+
+/// The store's folder. Made here, because it could not be made later.
+fn written(store: &StoreSettings) -> Vec<PathBuf> {
+    let StorePlace::Folder(path) = &store.place else { return Vec::new() };
+    // Where that fails, the store says so.
+    let _ = FileStore::make_folder(path);
+    vec![path.clone()]
 }
 
 /// One line, so that whoever wonders why a file cannot be read finds the reason.

@@ -181,8 +181,9 @@ fn files(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
         check("oauth.client_secret_file".to_owned(), path, &|| Ok(()));
     }
     let oauth = ("oauth".to_owned(), &config.oauth.ca_file);
+    let store = ("store".to_owned(), &config.store.ca_file);
     let scopes = Scope::ALL.map(|scope| (format!("scopes.{scope}"), &config.scopes.of(scope).ca_file));
-    for (table, ca_file) in [oauth].into_iter().chain(scopes) {
+    for (table, ca_file) in [oauth, store].into_iter().chain(scopes) {
         if let Some(path) = ca_file {
             check(format!("{table}.ca_file"), path, &|| tls::check_ca_file(path));
         }

@@ -22,6 +22,8 @@ pub(super) fn open_files(config: &Config) -> Vec<OpenFile<'_>> {
         ("oauth.client_secret_file", &oauth.client_secret_file, "client secret"),
         ("oauth.key_file", &oauth.key_file, "private key"),
         ("oauth.key_password_file", &oauth.key_password_file, "password"),
+        ("store.url_file", &config.store.url_file, "password"),
+        ("store.key_file", &config.store.key_file, "key of the store"),
     ];
     let named = named.into_iter().filter_map(|(key, path, holds)| Some((key, path.as_deref()?, holds)));
     let listeners = config.listener.iter().filter_map(|listener| listener.tls.as_ref());

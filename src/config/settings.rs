@@ -17,6 +17,7 @@ use crate::upstream_address::UpstreamAddress;
 use super::client_auth::{self, ClientProof};
 use super::effective::{self, Effective};
 use super::open_files::{OpenFile, open_files};
+use super::store::{self, StoreSettings};
 use super::{Config, Hosts, Scopes, Sources, check, collect, keystore, merge};
 
 /// What a process runs with. Made by [`Settings::load`] alone, so whoever holds one need not check it again.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// How the client proves who it is.
     pub proof: ClientProof,
+    /// Where tokens are kept besides memory.
+    pub store: StoreSettings,
     /// The listeners to open.
     pub listeners: Vec<listener::Config>,
     /// The granted scopes that have an address.
@@ -124,6 +127,7 @@ impl Settings {
                 return Err(without_repetition(problems));
             }
         };
+        let store = store::store(&config.store, &proof.client_auth, &sources.environment, &origin)?;
         let scopes = scopes(&config, &credentials);
         if scopes.is_empty() {
             let origin =
@@ -141,6 +145,8 @@ impl Settings {
             &oauth.key_password_file,
             &oauth.cert_file,
             &oauth.workload_token_file,
+            &config.store.url_file,
+            &config.store.key_file,
         ] {
             files.extend(named.clone());
         }
@@ -150,6 +156,7 @@ impl Settings {
         }
         warnings.extend(check::plain_keys(&config));
         warnings.extend(proof.warning(SystemTime::now()));
+        warnings.extend(store.warning());
         let addressless = credentials.scopes.iter().filter(|scope| !scopes.contains_key(scope));
         warnings.extend(
             addressless.map(|scope| format!("{scope} is granted, but has no address: it is not served")),
@@ -160,6 +167,7 @@ impl Settings {
             listeners: config.listeners(),
             notes: credentials.notes.iter().cloned().chain(proof.note()).collect(),
             proof,
+            store,
             warnings,
             scopes,
             files,

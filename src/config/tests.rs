@@ -12,6 +12,7 @@ mod client_auth;
 mod layers;
 mod merged;
 mod mistakes;
+mod store;
 mod template;
 
 const SECRET: &str = "CANARY.s3cr3t";
