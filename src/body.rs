@@ -1,5 +1,6 @@
 //! Bodies that go upstream or that the proxy makes itself: no boxes, no copies.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -65,13 +66,13 @@ pub enum Error {
     /// On a leg that hyper drives.
     Http(hyper::Error),
     /// On the HTTP/2 upstream leg.
-    Http2(h2::Error),
+    Http2(Broken),
 }
 
 impl Error {
     /// Whether the other side reset this one stream, so that its code can be passed on.
     pub fn is_reset_by_peer(&self) -> bool {
-        matches!(self, Error::Http2(error) if error.is_reset() && error.is_remote())
+        matches!(self, Error::Http2(broken) if broken.by_peer)
     }
 }
 
@@ -85,7 +86,35 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Http(error) => Some(error),
-            Error::Http2(error) => Some(error),
+            Error::Http2(broken) => Some(broken),
         }
+    }
+}
+
+/// A stream of the HTTP/2 upstream leg broke off.
+#[derive(Debug)]
+pub struct Broken {
+    text: Cow<'static, str>,
+    /// As the kind of error in which hyper looks for it.
+    code: Option<h2::Error>,
+    by_peer: bool,
+}
+
+impl Broken {
+    /// What happened, with the HTTP/2 code where there is one, and whether it was the peer that reset the stream.
+    pub fn new(text: Cow<'static, str>, code: Option<h2::Reason>, by_peer: bool) -> Broken {
+        Broken { text, code: code.map(h2::Error::from), by_peer }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Broken {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.code.as_ref().map(|code| code as _)
     }
 }

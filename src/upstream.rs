@@ -231,8 +231,8 @@ impl Error {
         Error::Reset(detail)
     }
 
-    fn from_h2(error: &h2::Error) -> Error {
-        Error::Reset(error.to_string())
+    fn from_http2(failure: &http2::Failure) -> Error {
+        Error::Reset(failure.to_string())
     }
 }
 

@@ -60,8 +60,8 @@ pub(super) async fn settle(
     exchange: &mut Exchange,
 ) -> Result<Response<AnswerBody>, Error> {
     let tokens = &outbound.destination.tokens;
-    let names_tenant = outbound.parts.headers.contains_key(TENANT);
-    let Some(refusal) = refusal(&answer, names_tenant, exchange.dialect) else {
+    let Some(refusal) = refusal(&answer, outbound.parts.headers.contains_key(TENANT), exchange.dialect)
+    else {
         if is_accepted(&answer) {
             tokens.accepted(token.generation());
         }
@@ -79,14 +79,13 @@ pub(super) async fn settle(
     exchange.generation = next.generation();
     tokio::task::spawn_local(drain(answer.into_body()));
     let answer = outbound.send(&next, payload).await?;
-    match self::refusal(&answer, names_tenant, exchange.dialect) {
-        // It is not sent a third time, but counts like any other.
-        Some(refusal) => {
-            let (_, action) = next_token(tokens, next.generation(), refusal, false, until).await;
-            exchange.unauthorized(action);
+    if self::refusal(&answer, false, exchange.dialect) == Some(Refusal::Token) {
+        if refusal == Refusal::Token {
+            // Nothing comes of it now, but it counts.
+            let _ = tokens.rejected(next.generation());
         }
-        None if is_accepted(&answer) => tokens.helped(next.generation()),
-        None => {}
+    } else if is_accepted(&answer) {
+        tokens.helped(next.generation());
     }
     Ok(answer)
 }

@@ -28,7 +28,6 @@ enum Kind {
     Http2 {
         stream: Receiving,
         left: Option<u64>,
-        trailers: bool,
     },
 }
 
@@ -39,7 +38,7 @@ impl AnswerBody {
 
     pub(super) fn http2(answer: Response<Receiving>) -> Response<AnswerBody> {
         let left = content_length(answer.headers());
-        answer.map(|stream| AnswerBody(Kind::Http2 { stream, left, trailers: false }))
+        answer.map(|stream| AnswerBody(Kind::Http2 { stream, left }))
     }
 }
 
@@ -63,19 +62,14 @@ impl http_body::Body for AnswerBody {
                 *ended |= frame.is_none();
                 Poll::Ready(frame.map(|frame| frame.map_err(Error::Http)))
             }
-            Kind::Http2 { stream, left, trailers } => {
-                if !*trailers {
-                    match ready!(stream.poll_data(cx)) {
-                        Some(Ok(data)) => {
-                            *left = left.map(|left| left.saturating_sub(data.len() as u64));
-                            return Poll::Ready(Some(Ok(Frame::data(data))));
-                        }
-                        Some(Err(error)) => return Poll::Ready(Some(Err(Error::Http2(error)))),
-                        None => *trailers = true,
-                    }
+            Kind::Http2 { stream, left } => {
+                let frame = ready!(stream.poll_frame(cx));
+                if let (Some(left), Some(Ok(frame))) = (left, &frame)
+                    && let Some(data) = frame.data_ref()
+                {
+                    *left = left.saturating_sub(data.len() as u64);
                 }
-                let found = ready!(stream.poll_trailers(cx));
-                Poll::Ready(found.map(|found| found.map(Frame::trailers).map_err(Error::Http2)))
+                Poll::Ready(frame.map(|frame| frame.map_err(|failure| Error::Http2(failure.into_broken()))))
             }
         }
     }

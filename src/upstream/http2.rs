@@ -1,38 +1,50 @@
-//! HTTP/2 upstream connections: a set that grows before the peer's stream limit is reached.
+//! HTTP/2 upstream connections, in a client of our own: a set that grows before the peer's stream limit is reached.
+//!
+//! Of our own, because the token goes out with every request: other clients write out all of it each time, since they
+//! cannot know that nobody can try values for it, and both sides then spend more on it than on the rest of the call.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::{Connection, ResponseFuture, SendRequest};
-use h2::{Ping, PingPong, SendStream};
-use http::Request;
+use http::{Request, Response};
+use http_body::Frame;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::Error;
 use crate::io::Io;
 
-/// What one answer may have under way towards a caller that does not read.
-const STREAM_WINDOW: u32 = 1 << 20;
-/// What all answers of a connection may; large, so that slow readers do not stop the others.
-const CONNECTION_WINDOW: u32 = 64 << 20;
+mod connection;
+mod drive;
+mod failure;
+mod flow;
+mod frame;
+mod hpack;
+mod inbox;
+mod outbox;
+mod stream;
+mod streams;
+
+use connection::Connection;
+pub(super) use failure::Failure;
+pub(super) use stream::Finish;
+
 /// Our own limit of streams on a connection, whatever the peer allows: what a lost connection takes with it.
 const MAX_STREAMS: usize = 128;
-/// The peer's SETTINGS should be here after one round trip; a peer that is slower is used with h2's defaults.
-const SETTINGS_WAIT: Duration = Duration::from_millis(250);
-/// A ping unanswered for this long means that the connection is dead.
-const PONG_WAIT: Duration = Duration::from_secs(20);
 /// Cancellations that may follow each other at once on a connection, and the pace of more. Peers count resets
 /// and end the whole connection, with everybody's streams, when there are too many (CVE-2023-44487).
 const RESET_BURST: u32 = 16;
 const RESET_INTERVAL: Duration = Duration::from_millis(10);
 
-/// One connection.
+/// What a connection's task and its streams share.
+type Shared = Rc<RefCell<Connection>>;
+
+/// One connection. It ends when nobody holds it any more.
 pub(super) struct Conn {
-    sender: RefCell<SendRequest<Bytes>>,
+    connection: Shared,
     in_flight: Cell<usize>,
     /// How many fit, as of the last lease.
     limit: Cell<usize>,
@@ -49,25 +61,19 @@ pub(super) struct Conn {
 impl Conn {
     /// Speaks HTTP/2 on `io` and waits for the peer's SETTINGS.
     pub(super) async fn open(io: Io, freed: Rc<Notify>, ping_interval: Duration) -> Result<Rc<Conn>, Error> {
-        let (sender, connection) = h2::client::Builder::new()
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(64 * 1024)
-            .max_header_list_size(64 * 1024)
-            .enable_push(false)
-            // Late frames for streams that we cancelled are remembered and ignored: by default 1024 of them in a
-            // connection's life end it.
-            .max_concurrent_reset_streams(4096)
-            .reset_stream_duration(Duration::from_secs(30))
-            .max_local_error_reset_streams(None)
-            // The upstream is trusted with small frames; the windows bound what they can hold.
-            .data_frame_budget(usize::MAX)
-            .handshake::<_, Bytes>(io)
-            .await
-            .map_err(|error| Error::reset(format!("HTTP/2: {error}")))?;
+        let connection = Rc::new(RefCell::new(Connection::new()));
+        let (ready, settled) = oneshot::channel();
+        tokio::task::spawn_local(drive::drive(
+            Rc::clone(&connection),
+            io,
+            Rc::clone(&freed),
+            ping_interval,
+            ready,
+        ));
+        let _ = settled.await;
         let now = Instant::now();
         let conn = Rc::new(Conn {
-            sender: RefCell::new(sender),
+            connection,
             in_flight: Cell::new(0),
             limit: Cell::new(MAX_STREAMS),
             retired: Cell::new(false),
@@ -76,10 +82,7 @@ impl Conn {
             next_reset: Cell::new(now),
             freed,
         });
-        let (ready, settled) = oneshot::channel();
-        tokio::task::spawn_local(drive(Rc::clone(&conn), connection, ping_interval, ready));
-        let _ = settled.await;
-        match conn.retired.get() {
+        match conn.is_retired() {
             false => Ok(conn),
             true => Err(Error::reset("HTTP/2: the connection was closed at once".to_owned())),
         }
@@ -87,26 +90,16 @@ impl Conn {
 
     /// A stream's place, if there is one.
     pub(super) fn lease(self: &Rc<Conn>) -> Option<Lease> {
-        if self.retired.get() {
+        if self.is_retired() {
             return None;
         }
-        let mut sender = self.sender.borrow_mut();
-        self.limit.set(sender.current_max_send_streams().min(MAX_STREAMS));
+        self.limit.set(self.connection.borrow().max_streams().min(MAX_STREAMS));
         if self.in_flight.get() >= self.limit.get() {
             return None;
         }
-        // Nobody waits here: a connection that still has to open an earlier stream counts as full.
-        match sender.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => {
-                self.retired.set(true);
-                return None;
-            }
-            Poll::Pending => return None,
-        }
         self.in_flight.set(self.in_flight.get() + 1);
         self.used.set(Instant::now());
-        Some(Lease { conn: Rc::clone(self) })
+        Some(Lease { conn: Rc::clone(self), stream: Cell::new(0) })
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -119,7 +112,7 @@ impl Conn {
     }
 
     pub(super) fn is_retired(&self) -> bool {
-        self.retired.get()
+        self.retired.get() || !self.connection.borrow().takes_streams()
     }
 
     /// Takes no more streams; ends when the last one does.
@@ -145,75 +138,82 @@ impl Conn {
     }
 }
 
-/// Drives the connection until it ends, and asks now and then whether the other side is still there.
-async fn drive(
-    conn: Rc<Conn>,
-    mut connection: Connection<Io, Bytes>,
-    ping_interval: Duration,
-    ready: oneshot::Sender<()>,
-) {
-    let pings = connection.ping_pong();
-    let watch = async {
-        let Some(mut pings) = pings else { return std::future::pending().await };
-        // A peer's SETTINGS come before its answer to a ping, so that its stream limit is known then.
-        let _ = tokio::time::timeout(SETTINGS_WAIT, pings.ping(Ping::opaque())).await;
-        let _ = ready.send(());
-        while is_alive(&conn, &mut pings, ping_interval).await {}
-    };
-    let cause = tokio::select! {
-        biased;
-        result = &mut connection => result.err().map(|error| error.to_string()),
-        () = watch => Some("no answer to a ping".to_owned()),
-    };
-    conn.retire();
-    conn.freed.notify_waiters();
-    if let Some(cause) = cause {
-        tracing::debug!(target: "upstream", cause, streams = conn.in_flight(), "an HTTP/2 connection ended");
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.connection.borrow_mut().desert();
     }
-}
-
-async fn is_alive(conn: &Conn, pings: &mut PingPong, interval: Duration) -> bool {
-    tokio::time::sleep(interval).await;
-    // Without a call under way a ping could only annoy: gRPC servers count those.
-    if conn.in_flight() == 0 {
-        return true;
-    }
-    matches!(tokio::time::timeout(PONG_WAIT, pings.ping(Ping::opaque())).await, Ok(Ok(_)))
 }
 
 /// A stream's place on a connection, free again when dropped.
 pub(super) struct Lease {
     conn: Rc<Conn>,
+    /// 0 before it is opened.
+    stream: Cell<u32>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        self.conn.connection.borrow_mut().release(self.stream.get());
         self.conn.in_flight.set(self.conn.in_flight.get() - 1);
         self.conn.freed.notify_waiters();
     }
 }
 
 impl Lease {
-    /// Opens the stream. Without a place on its connection after all, that connection takes no more streams.
-    pub(super) fn open(
-        &self,
-        head: Request<()>,
-        end: bool,
-    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
-        let opened = self.conn.sender.borrow_mut().send_request(head, end);
-        if opened.is_err() {
-            self.conn.retire();
+    /// Opens the stream; `end` when nothing follows the head.
+    pub(super) fn open(&self, head: &Request<()>, end: bool) -> Result<(), Failure> {
+        let stream = self.conn.connection.borrow_mut().open(head, end)?;
+        self.stream.set(stream);
+        Ok(())
+    }
+
+    /// Sends some of the request's body. Everything that was sent before must have gone, see [`Lease::poll_sendable`].
+    pub(super) fn send(&self, data: Bytes, finish: Finish) {
+        self.conn.connection.borrow_mut().send(self.stream.get(), data, finish);
+    }
+
+    /// Ready when everything that was sent has gone; false when nothing more is wanted.
+    pub(super) fn poll_sendable(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.conn.connection.borrow_mut().poll_sendable(self.stream.get(), cx)
+    }
+
+    /// The answer's head.
+    pub(super) fn poll_answer(&self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failure>> {
+        self.conn.connection.borrow_mut().poll_answer(self.stream.get(), cx)
+    }
+
+    /// The next of the answer's data, then its trailers.
+    pub(super) fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        self.conn.connection.borrow_mut().poll_frame(self.stream.get(), cx)
+    }
+
+    /// Whether all of the answer has been read.
+    pub(super) fn is_drained(&self) -> bool {
+        self.conn.connection.borrow().is_drained(self.stream.get())
+    }
+
+    /// Nobody reads the answer any more.
+    pub(super) fn abandon(&self) {
+        self.conn.connection.borrow_mut().abandon(self.stream.get());
+    }
+
+    /// Tells the peer to forget the stream, unless both sides are through with it: at once, or after its turn when
+    /// many are cancelled. The place is taken until then.
+    pub(super) fn cancel(self: Rc<Lease>) {
+        if self.conn.connection.borrow().is_closed(self.stream.get()) {
+            return;
         }
-        opened
+        let Some(due) = self.conn.reset_at() else { return self.reset() };
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep_until(due).await;
+            self.reset();
+        });
     }
 
-    /// The connection was told to go away: it takes no more streams.
-    pub(super) fn retire_connection(&self) {
-        self.conn.retire();
-    }
-
-    /// When this stream may be cancelled; `None` at once.
-    pub(super) fn reset_at(&self) -> Option<Instant> {
-        self.conn.reset_at()
+    fn reset(&self) {
+        self.conn.connection.borrow_mut().reset(self.stream.get(), Failure::cancelled());
     }
 }
+
+#[cfg(test)]
+mod tests;

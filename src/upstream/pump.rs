@@ -6,46 +6,20 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::{Reason, SendStream};
 
-use super::http2::Lease;
+use super::http2::{Finish, Lease};
 use crate::body::CallerBody;
 
 /// Ends when the body has been sent, or when either side gave up; then the stream has been reset.
 pub(super) struct Pump {
-    stream: SendStream<Bytes>,
-    body: CallerBody,
-    /// A chunk that waits for the peer's window.
-    chunk: Option<Bytes>,
     /// A stream whose request is still being sent keeps its place.
-    _lease: Rc<Lease>,
+    lease: Rc<Lease>,
+    body: CallerBody,
 }
 
 impl Pump {
-    pub(super) fn new(stream: SendStream<Bytes>, body: CallerBody, lease: Rc<Lease>) -> Pump {
-        Pump { stream, body, chunk: None, _lease: lease }
-    }
-
-    /// Waits until some of the waiting chunk fits, and sends it; false when the stream is over.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>, chunk: Bytes) -> Poll<bool> {
-        self.stream.reserve_capacity(chunk.len());
-        while self.stream.capacity() == 0 && !chunk.is_empty() {
-            match self.stream.poll_capacity(cx) {
-                Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(false),
-                Poll::Pending => {
-                    self.chunk = Some(chunk);
-                    return Poll::Pending;
-                }
-            }
-        }
-        let mut rest = chunk;
-        let now = rest.split_to(rest.len().min(self.stream.capacity()));
-        let end = rest.is_empty() && self.body.is_end_stream();
-        if !rest.is_empty() {
-            self.chunk = Some(rest);
-        }
-        Poll::Ready(self.stream.send_data(now, end).is_ok() && !end)
+    pub(super) fn new(lease: Rc<Lease>, body: CallerBody) -> Pump {
+        Pump { lease, body }
     }
 }
 
@@ -54,37 +28,28 @@ impl Future for Pump {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
-        loop {
-            // The peer may end the stream while the caller is silent or the window is shut.
-            if me.stream.poll_reset(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            if let Some(chunk) = me.chunk.take() {
-                match ready!(me.poll_chunk(cx, chunk)) {
-                    true => continue,
-                    false => return Poll::Ready(()),
-                }
-            }
+        // False as soon as the last of it has gone, or when the peer ends the stream: also while the caller is silent
+        // or the window is shut.
+        while ready!(me.lease.poll_sendable(cx)) {
             match ready!(me.body.poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => me.chunk = Some(data),
+                    Ok(data) => {
+                        let end = me.body.is_end_stream();
+                        me.lease.send(data, if end { Finish::End } else { Finish::More });
+                    }
                     Err(frame) => {
-                        if let Ok(trailers) = frame.into_trailers() {
-                            let _ = me.stream.send_trailers(trailers);
-                        }
-                        return Poll::Ready(());
+                        let trailers = frame.into_trailers().unwrap_or_default();
+                        me.lease.send(Bytes::new(), Finish::Trailers(trailers));
                     }
                 },
                 Some(Err(_)) => {
                     // The caller went away: never a clean end, or half a message would look like a whole one.
-                    me.stream.send_reset(Reason::CANCEL);
+                    Rc::clone(&me.lease).cancel();
                     return Poll::Ready(());
                 }
-                None => {
-                    let _ = me.stream.send_data(Bytes::new(), true);
-                    return Poll::Ready(());
-                }
+                None => me.lease.send(Bytes::new(), Finish::End),
             }
         }
+        Poll::Ready(())
     }
 }

@@ -8,7 +8,6 @@ mod credentials;
 mod descriptors;
 mod harness;
 mod logs;
-mod memory;
 mod mistakes;
 mod questions;
 mod readiness;

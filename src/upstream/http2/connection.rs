@@ -1,0 +1,255 @@
+//! A client's side of an HTTP/2 connection (RFC 9113), without the socket: octets in, octets out, streams between.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use h2::Reason;
+use http::{Method, Request};
+use tokio::io::AsyncWrite;
+
+use super::failure::Failure;
+use super::flow::{self, Inflow, Outflow};
+use super::frame::{
+    END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE, setting,
+};
+use super::hpack::{Decoder, Encoder};
+use super::outbox::Outbox;
+use super::stream::Stream;
+use super::streams::Streams;
+
+mod control;
+mod read;
+mod receive;
+mod send;
+
+/// What one answer may have under way towards a caller that does not read.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// What all answers of a connection may: as much as all streams together, so that however many callers do not read,
+/// the others' answers come.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * super::MAX_STREAMS as u32;
+/// The largest frame that the peer may send.
+const MAX_FRAME: u32 = 64 * 1024;
+/// The largest head or trailers, counted as RFC 9113 §6.5.2 does.
+const MAX_FIELDS: usize = 64 * 1024;
+/// Streams on a peer that has not said how many it takes.
+const UNTOLD_STREAMS: usize = 100;
+/// The largest number of a stream.
+const LAST_STREAM: u32 = u32::MAX >> 1;
+
+/// The state of a connection.
+pub(super) struct Connection {
+    streams: Streams,
+    /// The number of the next stream.
+    next: u32,
+    outbox: Outbox,
+    encoder: Encoder,
+    decoder: Decoder,
+    inflow: Inflow,
+    outflow: Outflow,
+    peer: Peer,
+    /// Streams that have something to send and a window for it, next in front.
+    queue: VecDeque<u32>,
+    receiving: receive::Progress,
+    /// The last stream that the peer will look at, and why no later one.
+    going_away: Option<(u32, Reason)>,
+    /// A ping whose answer has not come.
+    ping: Option<[u8; 8]>,
+    /// No more streams will be opened.
+    deserted: bool,
+    ended: bool,
+    /// Who reads and writes the socket.
+    task: Option<Waker>,
+}
+
+/// What the peer has said about itself.
+struct Peer {
+    settled: bool,
+    max_streams: usize,
+    /// Of a new stream.
+    window: u32,
+    max_frame: usize,
+}
+
+impl Connection {
+    /// A connection on which our SETTINGS are about to be sent.
+    pub(super) fn new() -> Connection {
+        let mut outbox = Outbox::default();
+        outbox.raw(PREFACE);
+        let settings = [
+            (setting::ENABLE_PUSH, 0),
+            (setting::INITIAL_WINDOW_SIZE, STREAM_WINDOW),
+            (setting::MAX_FRAME_SIZE, MAX_FRAME),
+            (setting::MAX_HEADER_LIST_SIZE, MAX_FIELDS as u32),
+        ];
+        let mut payload = Vec::new();
+        for (name, value) in settings {
+            payload.extend(name.to_be_bytes());
+            payload.extend(value.to_be_bytes());
+        }
+        outbox.frame(SETTINGS, 0, 0, &payload);
+        outbox.frame(WINDOW_UPDATE, 0, 0, &(CONNECTION_WINDOW - flow::DEFAULT).to_be_bytes());
+        Connection {
+            streams: Streams::default(),
+            next: 1,
+            outbox,
+            encoder: Encoder::new(),
+            decoder: Decoder::new(),
+            inflow: Inflow::new(CONNECTION_WINDOW),
+            outflow: Outflow::new(flow::DEFAULT),
+            peer: Peer {
+                settled: false,
+                max_streams: UNTOLD_STREAMS,
+                window: flow::DEFAULT,
+                max_frame: send::SMALLEST_FRAME,
+            },
+            queue: VecDeque::new(),
+            receiving: receive::Progress::default(),
+            going_away: None,
+            ping: None,
+            deserted: false,
+            ended: false,
+            task: None,
+        }
+    }
+
+    /// Whether another stream may be opened, as far as its number goes.
+    pub(super) fn takes_streams(&self) -> bool {
+        !self.ended && self.going_away.is_none() && self.next <= LAST_STREAM
+    }
+
+    /// How many streams the peer takes at a time.
+    pub(super) fn max_streams(&self) -> usize {
+        self.peer.max_streams
+    }
+
+    /// Whether the peer has introduced itself, or will not any more.
+    pub(super) fn is_settled(&self) -> bool {
+        self.peer.settled || self.ended
+    }
+
+    /// Opens a stream with a request's head; `end` when there is nothing else.
+    ///
+    /// # Errors
+    /// When the connection takes no more streams; nothing was sent.
+    pub(super) fn open(&mut self, head: &Request<()>, end: bool) -> Result<u32, Failure> {
+        if !self.takes_streams() {
+            return Err(Failure::unsent());
+        }
+        let id = self.next;
+        self.next += 2;
+        let begins = self.outbox.position();
+        let flags = if end { END_STREAM } else { 0 };
+        let encoder = &mut self.encoder;
+        self.outbox.block(HEADERS, flags, id, self.peer.max_frame, |out| encoder.request(out, head));
+        let (inflow, outflow) = (Inflow::new(STREAM_WINDOW), Outflow::new(self.peer.window));
+        let stream = Stream::new(inflow, outflow, *head.method() == Method::HEAD, end, begins);
+        self.streams.insert(id, stream);
+        self.wake();
+        Ok(id)
+    }
+
+    /// Whether both sides are through with a stream.
+    pub(super) fn is_closed(&self, id: u32) -> bool {
+        self.streams.get(&id).is_none_or(Stream::is_closed)
+    }
+
+    /// Breaks a stream off, unless both sides are through with it.
+    pub(super) fn reset(&mut self, id: u32, failure: Failure) {
+        let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.is_closed()) else { return };
+        let code = u32::from(failure.code().unwrap_or(Reason::CANCEL));
+        stream.fail(failure);
+        self.outbox.frame(RST_STREAM, 0, id, &code.to_be_bytes());
+        self.wake();
+    }
+
+    /// Forgets a stream that nobody holds any more.
+    pub(super) fn release(&mut self, id: u32) {
+        self.abandon(id);
+        self.reset(id, Failure::cancelled());
+        self.streams.remove(&id);
+        if self.deserted {
+            self.wake();
+        }
+    }
+
+    /// Asks whether the peer is still there.
+    pub(super) fn ping(&mut self) {
+        let payload = *b"camunda?";
+        self.ping = Some(payload);
+        self.outbox.frame(PING, 0, 0, &payload);
+        self.wake();
+    }
+
+    pub(super) fn is_ponged(&self) -> bool {
+        self.ping.is_none()
+    }
+
+    pub(super) fn has_streams(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
+    /// No more streams will be opened; the connection ends with the last one.
+    pub(super) fn desert(&mut self) {
+        self.deserted = true;
+        self.wake();
+    }
+
+    /// Whether it is of no more use.
+    pub(super) fn is_over(&self) -> bool {
+        self.deserted && self.streams.is_empty()
+    }
+
+    /// Tells the peer why the connection ends.
+    pub(super) fn say_goodbye(&mut self, code: Reason) {
+        let mut payload = [0; 8];
+        payload[4..].copy_from_slice(&u32::from(code).to_be_bytes());
+        self.outbox.frame(GOAWAY, 0, 0, &payload);
+    }
+
+    /// What it means that the peer closes the connection.
+    pub(super) fn closed_by_peer(&self) -> Failure {
+        match self.going_away {
+            Some((_, code)) if code != Reason::NO_ERROR => Failure::closed(code),
+            _ => Failure::lost("the upstream closed the connection"),
+        }
+    }
+
+    /// The connection is lost, and every stream with it.
+    pub(super) fn end(&mut self, failure: &Failure) {
+        self.ended = true;
+        for stream in self.streams.values_mut() {
+            // Not one octet of it went out: it can go elsewhere.
+            let unsent = !self.outbox.has_reached(stream.begins);
+            stream.fail(if unsent { failure.of_unsent() } else { failure.clone() });
+        }
+    }
+
+    /// Writes what there is; ready when nothing is left.
+    pub(super) fn poll_write<T: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        loop {
+            self.fill();
+            if self.outbox.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            std::task::ready!(self.outbox.poll_write(io, cx))?;
+        }
+    }
+
+    /// Whoever polls the connection wants to be told when there is something to write.
+    pub(super) fn watch(&mut self, cx: &Context<'_>) {
+        if self.task.is_none() {
+            self.task = Some(cx.waker().clone());
+        }
+    }
+
+    /// Once for each time that the connection is polled.
+    fn wake(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+}

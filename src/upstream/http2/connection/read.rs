@@ -1,0 +1,75 @@
+//! Reading answers: what they say, and the windows that open as they are read.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Frame;
+
+use super::super::failure::Failure;
+use super::super::frame::WINDOW_UPDATE;
+use super::super::stream::Stream;
+use super::Connection;
+
+impl Connection {
+    /// The head of a stream's answer.
+    pub(in super::super) fn poll_answer(
+        &mut self,
+        id: u32,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<()>, Failure>> {
+        match self.streams.get_mut(&id) {
+            Some(stream) => stream.poll_answer(cx),
+            None => Poll::Ready(Err(Failure::cancelled())),
+        }
+    }
+
+    /// What comes of a stream's answer. The windows open as it is read: this is the back-pressure.
+    pub(in super::super) fn poll_frame(
+        &mut self,
+        id: u32,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let Some(stream) = self.streams.get_mut(&id) else { return Poll::Ready(None) };
+        let frame = stream.poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            let length = data.len();
+            self.read_from(id, length);
+            self.consumed(length);
+        }
+        frame
+    }
+
+    /// So much of a stream's window is free again.
+    pub(super) fn read_from(&mut self, id: u32, octets: usize) {
+        let stream = self.streams.get_mut(&id).filter(|stream| !stream.is_answered());
+        let more = stream.and_then(|stream| stream.inflow.consume(octets));
+        self.open_window(id, more);
+    }
+
+    /// Whether all of a stream's answer has been read.
+    pub(in super::super) fn is_drained(&self, id: u32) -> bool {
+        self.streams.get(&id).is_none_or(Stream::is_drained)
+    }
+
+    /// Nobody reads a stream's answer any more.
+    pub(in super::super) fn abandon(&mut self, id: u32) {
+        let unread = self.streams.get_mut(&id).map_or(0, Stream::abandon);
+        self.consumed(unread);
+    }
+
+    /// So much of the connection's window is free again.
+    pub(super) fn consumed(&mut self, octets: usize) {
+        let more = self.inflow.consume(octets);
+        self.open_window(0, more);
+    }
+
+    fn open_window(&mut self, stream: u32, more: Option<u32>) {
+        if let Some(more) = more {
+            self.outbox.frame(WINDOW_UPDATE, 0, stream, &more.to_be_bytes());
+            self.wake();
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! One stream: what has come of its answer, and what of its request waits for a window.
+
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Response, StatusCode, Version};
+use http_body::Frame;
+
+use super::failure::{Failure, Fault};
+use super::flow::{Inflow, Outflow};
+use super::hpack::Fields;
+use super::inbox::Inbox;
+
+#[derive(Debug)]
+pub(super) struct Stream {
+    phase: Phase,
+    answer: Option<Response<()>>,
+    inbox: Inbox,
+    trailers: Option<HeaderMap>,
+    /// Why there is no end; told after what came before it.
+    failure: Option<Failure>,
+    pub(super) inflow: Inflow,
+    /// What still comes of a body whose length was told; for an answer to HEAD, nothing.
+    left: Option<u64>,
+    head_only: bool,
+    /// Nobody reads any more; the stream waits for its reset.
+    abandoned: bool,
+    reader: Option<Waker>,
+
+    pub(super) outflow: Outflow,
+    /// Data that wait for a window.
+    pub(super) outgoing: Bytes,
+    /// What follows them.
+    pub(super) finish: Finish,
+    /// The request's end is out, or nobody wants the rest.
+    pub(super) is_sent: bool,
+    /// Whether it stands in the queue of those that have something to send.
+    pub(super) is_queued: bool,
+    writer: Option<Waker>,
+    /// Where in all that is written it began.
+    pub(super) begins: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The answer's head has not come.
+    Waiting,
+    /// Data and trailers may come.
+    Open,
+    /// Nothing more comes.
+    Ended,
+}
+
+/// What comes after a request's data.
+#[derive(Debug)]
+pub(in crate::upstream) enum Finish {
+    /// More data.
+    More,
+    End,
+    Trailers(HeaderMap),
+}
+
+impl Stream {
+    pub(super) fn new(
+        inflow: Inflow,
+        outflow: Outflow,
+        head_only: bool,
+        is_sent: bool,
+        begins: u64,
+    ) -> Stream {
+        Stream {
+            phase: Phase::Waiting,
+            answer: None,
+            inbox: Inbox::default(),
+            trailers: None,
+            failure: None,
+            inflow,
+            left: None,
+            head_only,
+            abandoned: false,
+            reader: None,
+            outflow,
+            outgoing: Bytes::new(),
+            finish: Finish::More,
+            is_sent,
+            is_queued: false,
+            writer: None,
+            begins,
+        }
+    }
+
+    /// Both sides have said all, or one has broken off.
+    pub(super) fn is_closed(&self) -> bool {
+        self.phase == Phase::Ended && self.is_sent
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Whether all of the answer has come, and all of it was read.
+    pub(super) fn is_drained(&self) -> bool {
+        self.phase == Phase::Ended
+            && self.failure.is_none()
+            && self.answer.is_none()
+            && self.inbox.is_empty()
+            && self.trailers.is_none()
+    }
+
+    /// A head, informational or not, or trailers.
+    pub(super) fn receive_fields(&mut self, fields: Fields, end: bool) -> Result<(), Fault> {
+        if let Some(what) = fields.malformed {
+            return Err(Fault::protocol(what));
+        }
+        match (self.phase, fields.status) {
+            (Phase::Waiting, Some(status)) if status.is_informational() => {
+                // RFC 9113 §8.1: it does not end a stream; §8.6: protocols are not switched.
+                match end || status == StatusCode::SWITCHING_PROTOCOLS {
+                    true => {
+                        Err(Fault::protocol("an informational answer ends the stream or switches protocols"))
+                    }
+                    false => Ok(()),
+                }
+            }
+            (Phase::Waiting, Some(status)) => self.receive_head(status, fields.headers, end),
+            (Phase::Waiting, None) => Err(Fault::protocol("an answer has no status")),
+            (Phase::Open, None) if end => {
+                if !self.abandoned {
+                    self.trailers = Some(fields.headers);
+                }
+                self.end()
+            }
+            (Phase::Open, _) => Err(Fault::protocol("trailers do not end the stream, or have a status")),
+            (Phase::Ended, _) => Err(Fault::protocol("a head comes after the end")),
+        }
+    }
+
+    fn receive_head(&mut self, status: StatusCode, headers: HeaderMap, end: bool) -> Result<(), Fault> {
+        let told = content_length(&headers)?;
+        // RFC 9110 §8.6: these tell what the length would be.
+        let none = self.head_only || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        self.left = if none { Some(0) } else { told };
+        let mut answer = Response::new(());
+        *answer.status_mut() = status;
+        *answer.version_mut() = Version::HTTP_2;
+        *answer.headers_mut() = headers;
+        self.phase = Phase::Open;
+        match end {
+            true => self.end()?,
+            false => self.read_on(),
+        }
+        self.answer = Some(answer);
+        Ok(())
+    }
+
+    /// Data, of which there may be none. False when nobody reads them.
+    pub(super) fn receive_data(&mut self, data: Bytes, end: bool) -> Result<bool, Fault> {
+        if self.phase != Phase::Open {
+            return Err(Fault::protocol("data come before the head, or after the end"));
+        }
+        if let Some(left) = &mut self.left {
+            *left = left
+                .checked_sub(data.len() as u64)
+                .ok_or(Fault::protocol("the body is longer than its content-length"))?;
+        }
+        if !data.is_empty() && !self.abandoned {
+            self.inbox.push(data);
+        }
+        if end {
+            self.end()?
+        } else {
+            self.read_on()
+        }
+        Ok(!self.abandoned)
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        if self.left.is_some_and(|left| left > 0) {
+            return Err(Fault::protocol("the body is shorter than its content-length"));
+        }
+        self.phase = Phase::Ended;
+        self.read_on();
+        Ok(())
+    }
+
+    fn read_on(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// Nothing more is sent, and nothing comes. An answer that has come in full stays one (RFC 9113 §8.1).
+    pub(super) fn fail(&mut self, failure: Failure) {
+        if self.phase != Phase::Ended {
+            self.phase = Phase::Ended;
+            self.failure = Some(failure);
+        }
+        self.stop_sending();
+        self.read_on();
+    }
+
+    pub(super) fn stop_sending(&mut self) {
+        self.is_sent = true;
+        self.outgoing = Bytes::new();
+        self.finish = Finish::More;
+        self.write_on();
+    }
+
+    /// Nobody reads what comes from now on; says how much of it had come. Its window stays shut, so that not much can.
+    pub(super) fn abandon(&mut self) -> usize {
+        self.abandoned = true;
+        self.answer = None;
+        self.trailers = None;
+        self.reader = None;
+        std::mem::take(&mut self.inbox).len()
+    }
+
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failure>> {
+        if let Some(answer) = self.answer.take() {
+            return Poll::Ready(Ok(answer));
+        }
+        match self.failure.take() {
+            Some(failure) => Poll::Ready(Err(failure)),
+            None => self.wait_to_read(cx),
+        }
+    }
+
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        if let Some(data) = self.inbox.pop() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if let Some(trailers) = self.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        match (self.failure.take(), self.phase) {
+            (Some(failure), _) => Poll::Ready(Some(Err(failure))),
+            (None, Phase::Ended) => Poll::Ready(None),
+            (None, _) => self.wait_to_read(cx),
+        }
+    }
+
+    fn wait_to_read<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+        wait(&mut self.reader, cx);
+        Poll::Pending
+    }
+
+    /// Ready when more can be sent; false when nothing is wanted any more.
+    pub(super) fn poll_sendable(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.is_sent {
+            return Poll::Ready(false);
+        }
+        // Kept also when there is room: whoever waits for more to send wants to know of the stream's end.
+        wait(&mut self.writer, cx);
+        if self.has_outgoing() { Poll::Pending } else { Poll::Ready(true) }
+    }
+
+    /// Something is sent, so that nobody waits to send.
+    pub(super) fn forget_writer(&mut self) {
+        self.writer = None;
+    }
+
+    /// Whether something waits for a window, or for its turn.
+    pub(super) fn has_outgoing(&self) -> bool {
+        let nothing = self.outgoing.is_empty() && matches!(self.finish, Finish::More);
+        !(self.is_sent || nothing)
+    }
+
+    pub(super) fn write_on(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+}
+
+fn wait(place: &mut Option<Waker>, cx: &Context<'_>) {
+    match place {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *place = Some(cx.waker().clone()),
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
+    let mut told = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = told.next() else { return Ok(None) };
+    let digits = length.as_bytes();
+    let number = digits.iter().all(u8::is_ascii_digit).then(|| length.to_str().ok()?.parse().ok()).flatten();
+    match (number, told.next()) {
+        (Some(number), None) => Ok(Some(number)),
+        _ => Err(Fault::protocol("a content-length is no number, or not the only one")),
+    }
+}
