@@ -2,8 +2,8 @@
 
 use super::*;
 
-async fn requests_in_an_hour(life: serde_json::Value, used: bool) -> usize {
-    let bench = bench(move |_, number| token(number, life.clone()));
+async fn requests_in_an_hour(answer: impl Fn(usize) -> Reply + Send + 'static, used: bool) -> usize {
+    let bench = bench(move |_, number| answer(number));
     let source = bench.tokens.source(request("a"));
     source.wait(soon()).await.unwrap();
     let begun = Instant::now();
@@ -39,10 +39,30 @@ async fn requests_in_an_hour_are_bounded_for_every_life() {
         (json!(u64::MAX), 1, 1),
         (json!(1e18), 1, 1),
     ] {
-        let made = requests_in_an_hour(life.clone(), true).await;
-        assert!(made <= used, "{life}: {made} requests with constant use");
-        let made = requests_in_an_hour(life.clone(), false).await;
-        assert!(made <= unused, "{life}: {made} requests without use");
+        for (by, most) in [(true, used), (false, unused)] {
+            let life = life.clone();
+            let told = life.to_string();
+            let made = requests_in_an_hour(move |number| token(number, life.clone()), by).await;
+            assert!(made <= most, "{told}: {made} requests, used: {by}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_a_token_and_its_type_are_spelled_changes_no_life() {
+    for body in [
+        // Opaque, and nothing said: five minutes.
+        r#"{"access_token":"opaque-N"}"#,
+        r#"{"access_token":"opaque-N","expires_in":300,"token_type":"bearer"}"#,
+        r#"{"access_token":"opaque-N","expires_in":"300","token_type":"BEARER"}"#,
+        // Looks like a JWT and is none.
+        r#"{"access_token":"a.b.N","expires_in":300}"#,
+    ] {
+        for used in [true, false] {
+            let answer = move |number: usize| reply(200, body.replace('N', &number.to_string()));
+            let made = requests_in_an_hour(answer, used).await;
+            assert!((12..=16).contains(&made), "{body}: {made} requests, used: {used}");
+        }
     }
 }
 
