@@ -173,7 +173,8 @@ fn guard<'a>(
 /// When TLS or the HTTP client cannot be set up.
 pub fn tokens(settings: &Settings) -> Result<oauth::Tokens, StartError> {
     let config = &settings.config.oauth;
-    let tls = match settings.credentials.token_endpoint.starts_with("https:") {
+    let client = settings.credentials.authorization.client();
+    let tls = match client.is_some_and(|client| client.token_endpoint.starts_with("https:")) {
         true => tls::client_config(config.ca_file.as_deref(), &[]),
         false => tls::plain_client_config(),
     };

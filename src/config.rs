@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::proxy::{AccessLog, relay};
-use crate::{access, admin, listener, oauth, shutdown, upstream};
+use crate::{access, admin, credentials, listener, oauth, shutdown, upstream};
 
 mod check;
 mod client_auth;
@@ -53,6 +53,8 @@ pub struct Config {
     pub caller: Vec<access::CallerConfig>,
     /// The listeners' own token endpoint.
     pub relay: relay::Config,
+    /// What takes the place of OAuth.
+    pub authorization: credentials::Config,
     /// The token endpoint and the client.
     pub oauth: oauth::Config,
     /// Where tokens are kept besides this process's memory.

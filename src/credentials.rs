@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::problem::Problem;
 use crate::scope::Scope;
-use crate::secret::Secret;
 use crate::upstream_address::UpstreamAddress;
 
+mod authorization;
 mod derive;
 mod draft;
 mod finish;
@@ -17,26 +17,19 @@ pub mod saas_hosts;
 mod text;
 mod yaml;
 
+pub use authorization::{Authorization, Client, Config, Kind};
 pub use draft::Draft;
 pub use names::Key;
 
-/// A client's credentials for one cluster, with the addresses it was granted.
+/// Credentials for one cluster, with the addresses that were granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// The client id.
-    pub client_id: String,
-    /// The client secret. Empty where the client proves who it is by other means and none was given.
-    pub client_secret: Secret,
-    /// The token endpoint (RFC 6749 §3.2): an absolute `https` or `http` URL.
-    pub token_endpoint: String,
+    /// How requests are authorized.
+    pub authorization: Authorization,
     /// The file's own audience, which is Zeebe's.
     pub audience: Option<String>,
     /// Audiences that are given by name, Zeebe's included. What is not here has a default.
     pub audiences: BTreeMap<Scope, String>,
-    /// OAuth's own `scope` parameter.
-    pub oauth_scope: Option<String>,
-    /// The `resource` parameter (RFC 8707).
-    pub resource: Option<String>,
     /// The granted scopes: those the file lists, and those it has an address of.
     pub scopes: BTreeSet<Scope>,
     /// Names in the list of scopes that mean nothing here.

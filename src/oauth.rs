@@ -8,6 +8,7 @@
 mod adoption;
 mod answer;
 mod assertion;
+mod authorizer;
 mod client_auth;
 mod client_identity;
 mod clock;
@@ -35,6 +36,7 @@ mod tokens;
 mod tests;
 
 pub use answer::{Answer, Ask, Asked, Cause, Failure};
+pub use authorizer::Authorizer;
 pub use client_auth::{ClientAuth, ClientAuthMethod};
 pub use client_identity::ClientIdentity;
 pub use clock::Clock;

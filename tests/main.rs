@@ -5,6 +5,7 @@ mod common;
 
 mod admin;
 mod answers;
+mod authorization;
 mod bench;
 mod callers;
 mod cancellation;

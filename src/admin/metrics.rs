@@ -42,7 +42,8 @@ pub(super) fn encode(state: &State) -> Result<String, fmt::Error> {
 struct Token {
     scope: Scope,
     status: Status,
-    measured: Measured,
+    /// Absent where nobody is asked for it.
+    measured: Option<Measured>,
 }
 
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Tokens {
             ] {
                 let labels = [
                     ("scope", scope.name()),
-                    ("idp", &measured.host),
+                    ("idp", measured.as_ref().map_or("", |measured| &measured.host)),
                     ("outcome", outcome),
                     ("reason", reason),
                 ];
@@ -87,12 +88,12 @@ impl Tokens {
             }
             Ok(())
         };
-        let durations = self.0.iter().flat_map(|Token { scope, measured, .. }| {
+        let durations = self.measured().flat_map(|(scope, measured)| {
             let series = |outcome, counts| (vec![("scope", scope.name()), ("outcome", outcome)], counts);
             [series("ok", &measured.ok), series("error", &measured.error)]
         });
         of("token_request_duration", "How long token requests took", durations.collect())?;
-        let waits = self.0.iter().map(|token| (vec![("scope", token.scope.name())], &token.measured.waits));
+        let waits = self.measured().map(|(scope, measured)| (vec![("scope", scope.name())], &measured.waits));
         of("token_wait", "How long requests waited for a token", waits.collect())?;
         let budgets =
             self.hosts().into_iter().map(|(host, measured)| (vec![("idp", host)], &measured.budget_waits));
@@ -115,7 +116,11 @@ impl Tokens {
 
     /// Each token host once, whichever scope's token comes from it.
     fn hosts(&self) -> BTreeMap<&str, &Measured> {
-        self.0.iter().map(|token| (token.measured.host.as_str(), &token.measured)).collect()
+        self.measured().map(|(_, measured)| (measured.host.as_str(), measured)).collect()
+    }
+
+    fn measured(&self) -> impl Iterator<Item = (Scope, &Measured)> {
+        self.0.iter().filter_map(|token| Some((token.scope, token.measured.as_ref()?)))
     }
 
     fn states(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

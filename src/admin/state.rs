@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::metrics::Shard;
-use crate::oauth::{State as TokenState, TokenSource, Tokens};
+use crate::oauth::{Authorizer, State as TokenState, Tokens};
 use crate::scope::Scope;
 use crate::shutdown::{Phase, Shutdown};
 
@@ -45,7 +45,7 @@ pub struct ScopeState {
     /// Its addresses.
     pub upstream: Upstreams,
     /// Its token.
-    pub tokens: Arc<TokenSource>,
+    pub tokens: Authorizer,
 }
 
 /// A scope's addresses.
@@ -107,7 +107,10 @@ impl State {
         // An idle scope's token is asked for when the next request comes. Looking at the state, and not for a token,
         // keeps a probe from counting as such a request.
         let served = |scope: &ScopeState| {
-            matches!(scope.tokens.status().state, TokenState::Valid | TokenState::Renewing | TokenState::Idle)
+            matches!(
+                scope.tokens.status().state,
+                TokenState::Valid | TokenState::Renewing | TokenState::Idle | TokenState::Fixed
+            )
         };
         match scopes.values().any(served) {
             true => Ok(()),

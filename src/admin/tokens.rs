@@ -68,10 +68,13 @@ pub(super) fn answer(state: &State, head: &Parts, action: Action) -> Response<Fu
     let chosen: Vec<(Scope, &Arc<TokenSource>)> = scopes
         .iter()
         .filter(|(name, _)| scope.is_none_or(|scope| scope == **name))
-        .map(|(name, of)| (*name, &of.tokens))
+        .filter_map(|(name, of)| Some((*name, of.tokens.source()?)))
         .collect();
     if chosen.is_empty() {
-        return text_answer(StatusCode::NOT_FOUND, "this scope is not served here\n".to_owned());
+        return text_answer(
+            StatusCode::NOT_FOUND,
+            "this scope is not served here, or not with tokens\n".to_owned(),
+        );
     }
     told(action, demanded(action, &chosen))
 }

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::plan::Plan;
 use crate::admin::Admin;
-use crate::config::{Settings, Sources};
+use crate::config::{ClientProof, Settings, Sources};
+use crate::credentials::Credentials;
 use crate::listener::{Bound, Listening};
 use crate::proxy::Destinations;
 use crate::shutdown::{Phase, Shutdown};
@@ -80,21 +81,27 @@ impl Control {
         verdict.moved.is_some()
     }
 
-    /// Takes over a new client id, secret, key or certificate as soon as its file has it: rejected credentials are tried
-    /// again at once then, also when only the file's time has changed.
+    /// Takes over a new client id, secret, key or certificate, password or field as soon as its file has it: rejected
+    /// credentials are tried again at once then, also when only the file's time has changed.
     fn take_over_credentials(&mut self) {
         match Settings::load(&self.sources) {
-            Ok(Settings { credentials, proof, .. }) => {
-                let (old, new) = (self.plan.proof.note(), proof.note());
-                if !self.plan.rotate(credentials.client_id, proof) {
+            Ok(Settings { credentials: Credentials { authorization, .. }, proof, .. }) => {
+                let note = |proof: &Option<ClientProof>| proof.as_ref().and_then(ClientProof::note);
+                let (old, new) = (note(&self.plan.proof), note(&proof));
+                let (ours, theirs) = (self.plan.credentials.authorization.kind(), authorization.kind());
+                if ours != theirs {
+                    tracing::warn!(target: "config", "requests are authorized by {} until a restart, and not by {}",
+                        ours.name(), theirs.name());
+                } else if !self.plan.rotate(&authorization, proof) {
                     self.plan.retry();
-                    return;
+                } else {
+                    self.apply();
+                    tracing::info!(target: "config",
+                        "the credentials have changed; the new ones are used from now on");
                 }
-                self.apply();
                 let mut notes = self.admin.state.notes.lock().unwrap_or_else(PoisonError::into_inner);
                 notes.retain(|note| Some(note) != old.as_ref());
                 notes.extend(new);
-                tracing::info!(target: "config", "the credentials have changed; new tokens are being asked for");
             }
             Err(problems) => tracing::warn!(
                 target: "config",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::admin::{ScopeState, Upstreams};
 use crate::config::{ClientProof, ScopeSettings, Settings};
-use crate::credentials::Credentials;
-use crate::oauth::{TokenRequest, TokenSource, Tokens};
+use crate::credentials::{Authorization, Client, Credentials};
+use crate::oauth::{Authorizer, TokenRequest, Tokens};
 use crate::proxy::{Destination, Destinations};
 use crate::route::{Leg, RouteTable};
 use crate::scope::Scope;
@@ -16,9 +16,9 @@ use crate::upstream::{Origin, OriginError, ScopeConfig};
 pub(super) struct Plan {
     tokens: Tokens,
     pub(super) credentials: Credentials,
-    pub(super) proof: ClientProof,
+    pub(super) proof: Option<ClientProof>,
     pub(super) scopes: BTreeMap<Scope, ScopeSettings>,
-    sources: BTreeMap<Scope, Arc<TokenSource>>,
+    authorizers: BTreeMap<Scope, Authorizer>,
 }
 
 impl Plan {
@@ -26,32 +26,31 @@ impl Plan {
     pub(super) fn new(settings: &Settings, tokens: Tokens) -> Plan {
         let (credentials, scopes) = (settings.credentials.clone(), settings.scopes.clone());
         let proof = settings.proof.clone();
-        let mut plan = Plan { tokens, credentials, proof, scopes, sources: BTreeMap::new() };
-        plan.renew_sources();
+        let mut plan = Plan { tokens, credentials, proof, scopes, authorizers: BTreeMap::new() };
+        plan.renew_authorizers();
         plan
     }
 
-    /// Takes over another client id, secret, key or certificate, and tells whether there was one. Tokens that are still
-    /// good are served until the new ones are there.
-    pub(super) fn rotate(&mut self, client_id: String, proof: ClientProof) -> bool {
-        if (&client_id, &proof) == (&self.credentials.client_id, &self.proof) {
-            return false;
-        }
-        self.credentials.client_id = client_id;
+    /// Takes over another client id, secret, key or certificate, password or field, and tells whether there was one.
+    /// Tokens that are still good are served until the new ones are there.
+    pub(super) fn rotate(&mut self, authorization: &Authorization, proof: Option<ClientProof>) -> bool {
+        let rotated = self.credentials.authorization.rotate(authorization) || self.proof != proof;
         self.proof = proof;
-        self.renew_sources();
-        true
+        if rotated {
+            self.renew_authorizers();
+        }
+        rotated
     }
 
     /// The file was written again with the same credentials: whoever did that wants another try.
     pub(super) fn retry(&self) {
-        self.sources.values().for_each(|source| source.retry());
+        self.authorizers.values().for_each(Authorizer::retry);
     }
 
     /// Goes over to the hosts that Camunda moved REST to.
     pub(super) fn migrate(&mut self) {
         self.scopes.values_mut().for_each(ScopeSettings::migrate);
-        self.renew_sources();
+        self.renew_authorizers();
     }
 
     /// Routes, addresses and tokens as the workers need them.
@@ -64,9 +63,9 @@ impl Plan {
                 protocol: settings.protocol,
                 ..ScopeConfig::default()
             };
-            let tokens = &self.sources[scope];
+            let tokens = &self.authorizers[scope];
             let mut insert = |leg, origin| {
-                let destination = Destination { origin: Arc::new(origin), tokens: Arc::clone(tokens) };
+                let destination = Destination { origin: Arc::new(origin), tokens: tokens.clone() };
                 destinations.insert(*scope, leg, destination);
             };
             if let Some(address) = &settings.grpc_address {
@@ -86,33 +85,39 @@ impl Plan {
                 rest: settings.address.as_ref().map(ToString::to_string),
                 grpc: settings.grpc_address.as_ref().map(ToString::to_string),
             };
-            (*scope, ScopeState { upstream, tokens: Arc::clone(&self.sources[scope]) })
+            (*scope, ScopeState { upstream, tokens: self.authorizers[scope].clone() })
         };
         self.scopes.iter().map(state).collect()
     }
 
-    fn renew_sources(&mut self) {
+    fn renew_authorizers(&mut self) {
         for (scope, settings) in &self.scopes {
-            let request = token_request(&self.credentials, &self.proof, settings);
-            let source = match self.sources.get(scope) {
-                Some(old) => self.tokens.succeed(old, request),
-                None => self.tokens.source(request),
+            let old = self.authorizers.get(scope);
+            let authorizer = match (self.credentials.authorization.client(), &self.proof) {
+                (Some(client), Some(proof)) => {
+                    let request = token_request(client, proof, settings);
+                    Authorizer::Tokens(match old {
+                        Some(Authorizer::Tokens(old)) => self.tokens.succeed(old, request),
+                        _ => self.tokens.source(request),
+                    })
+                }
+                _ => Authorizer::fixed(self.credentials.authorization.field().cloned()),
             };
-            self.sources.insert(*scope, source);
+            self.authorizers.insert(*scope, authorizer);
         }
     }
 }
 
 /// The token request of a scope.
-pub fn token_request(credentials: &Credentials, proof: &ClientProof, scope: &ScopeSettings) -> TokenRequest {
+pub fn token_request(client: &Client, proof: &ClientProof, scope: &ScopeSettings) -> TokenRequest {
     TokenRequest {
-        endpoint: credentials.token_endpoint.clone(),
-        client_id: credentials.client_id.clone(),
+        endpoint: client.token_endpoint.clone(),
+        client_id: client.id.clone(),
         client_auth: proof.client_auth.clone(),
         certificate: proof.certificate.clone(),
         audience: scope.audience.clone(),
-        oauth_scope: credentials.oauth_scope.clone(),
-        resource: credentials.resource.clone(),
+        oauth_scope: client.oauth_scope.clone(),
+        resource: client.resource.clone(),
         extra: BTreeMap::new(),
         headers: BTreeMap::new(),
     }

@@ -9,6 +9,7 @@ use super::arguments::{ConfigArguments, Format, FormatArgument};
 use super::{output, problems};
 use crate::access::CallerConfig;
 use crate::config::{ScopeSettings, Settings};
+use crate::credentials::Authorization;
 
 /// Checks the configuration and the credentials file without any network, and shows what they amount to
 #[derive(Debug, Args)]
@@ -47,9 +48,10 @@ fn report(settings: &Settings) -> Value {
         .collect();
     json!({
         "valid": true,
-        "client_id": settings.credentials.client_id,
-        "client_auth": settings.proof.client_auth.method(),
-        "token_endpoint": settings.credentials.token_endpoint,
+        "authorization": settings.credentials.authorization.kind().name(),
+        "client_id": settings.credentials.authorization.client().map(|client| &client.id),
+        "client_auth": settings.proof.as_ref().map(|proof| proof.client_auth.method()),
+        "token_endpoint": settings.credentials.authorization.client().map(|client| &client.token_endpoint),
         "cluster_id": settings.credentials.cluster_id,
         "listeners": settings.listeners.iter().map(|listener| listener.address.to_string()).collect::<Vec<_>>(),
         "admin": settings.config.admin.address.to_string(),
@@ -90,13 +92,15 @@ fn scope_report(scope: &ScopeSettings) -> Value {
 }
 
 fn told(settings: &Settings) -> String {
-    let mut lines = vec![
-        "The configuration is valid.".to_owned(),
-        String::new(),
-        format!("client id       {}", settings.credentials.client_id),
-        format!("client auth     {}", settings.proof.client_auth.method().name()),
-        format!("token endpoint  {}", settings.credentials.token_endpoint),
-    ];
+    let mut lines = vec!["The configuration is valid.".to_owned(), String::new()];
+    match (&settings.credentials.authorization, &settings.proof) {
+        (Authorization::OAuth(client), Some(proof)) => {
+            lines.push(format!("client id       {}", client.id));
+            lines.push(format!("client auth     {}", proof.client_auth.method().name()));
+            lines.push(format!("token endpoint  {}", client.token_endpoint));
+        }
+        (other, _) => lines.push(format!("authorization   {}", other.told())),
+    }
     for listener in &settings.listeners {
         let pinned = listener.scope.map(|scope| format!(", {scope} only")).unwrap_or_default();
         let tls = if listener.tls.is_some() { ", TLS" } else { "" };
@@ -117,7 +121,9 @@ fn told(settings: &Settings) -> String {
         if let Some(migrated) = &of.migrated {
             lines.push(format!("  or        {}, if Camunda has moved this cluster there", migrated.address));
         }
-        lines.push(format!("  audience  {}", of.audience.as_deref().unwrap_or("none")));
+        if settings.credentials.authorization.client().is_some() {
+            lines.push(format!("  audience  {}", of.audience.as_deref().unwrap_or("none")));
+        }
     }
     lines.extend(settings.warnings.iter().map(|warning| format!("\nwarning: {warning}")));
     lines.extend(settings.notes.iter().map(|note| format!("\nnote: {note}")));

@@ -13,6 +13,7 @@ use super::arguments::{ConfigArguments, Format, FormatArgument};
 use super::{UNREACHABLE, output, problems};
 use crate::app;
 use crate::config::Settings;
+use crate::credentials::Authorization;
 use crate::oauth::{Cause, Token, TokenRequest, TokenSource, Unavailable};
 use crate::problem::Problem;
 use crate::scope::Scope;
@@ -49,7 +50,11 @@ impl TokenCommand {
             );
             return problems::report(&[Problem::new("", "", text, "")], format);
         };
-        match ask(&settings, app::token_request(&settings.credentials, &settings.proof, scope)) {
+        let authorization = &settings.credentials.authorization;
+        let (Some(client), Some(proof)) = (authorization.client(), &settings.proof) else {
+            return self.show_fixed(authorization);
+        };
+        match ask(&settings, app::token_request(client, proof, scope)) {
             Ok(token) => self.show(&token, scope.audience.as_deref()),
             Err(Failed::Setup(text)) => problems::report(&[Problem::new("", "", text, "")], format),
             Err(Failed::Token(unavailable)) => {
@@ -62,22 +67,36 @@ impl TokenCommand {
         }
     }
 
+    /// Nobody has to be asked for a field that stays as it is.
+    fn show_fixed(&self, authorization: &Authorization) -> ExitCode {
+        let mut report = json!({ "scope": self.scope.name(), "authorization": authorization.told() });
+        if let Some(field) = authorization.field().filter(|_| self.reveal) {
+            report["value"] = Value::from(field.to_str().unwrap_or_default());
+        }
+        self.print(&report)
+    }
+
     fn show(&self, token: &Token, audience: Option<&str>) -> ExitCode {
-        let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or_default();
+        let expires_at = token.expires_at().unwrap_or_else(SystemTime::now);
+        let left = expires_at.duration_since(SystemTime::now()).unwrap_or_default();
         let mut report = json!({
             "scope": self.scope.name(),
             "audience": audience,
             "obtained_at": humantime::format_rfc3339_seconds(token.obtained_at()).to_string(),
-            "expires_at": humantime::format_rfc3339_seconds(token.expires_at()).to_string(),
+            "expires_at": humantime::format_rfc3339_seconds(expires_at).to_string(),
             "expires_in": humantime::format_duration(Duration::from_secs(left.as_secs())).to_string(),
             "claims": token.claims(),
         });
         if self.reveal {
             report["token"] = Value::from(token.reveal());
         }
+        self.print(&report)
+    }
+
+    fn print(&self, report: &Value) -> ExitCode {
         match self.format.format {
             Format::Json => output::print(format_args!("{report:#}\n")),
-            Format::Text => output::print(told(&report)),
+            Format::Text => output::print(told(report)),
         }
     }
 }
@@ -86,10 +105,10 @@ impl TokenCommand {
 fn told(report: &Value) -> String {
     let facts = report.as_object().into_iter().flatten();
     let line = |(key, value): (&String, &Value)| match value {
-        Value::String(text) => format!("{key:12} {text}\n"),
-        Value::Null if key == "claims" => format!("{key:12} none: the token is opaque\n"),
-        Value::Null => format!("{key:12} none\n"),
-        other => format!("{key:12} {other:#}\n"),
+        Value::String(text) => format!("{key:13} {text}\n"),
+        Value::Null if key == "claims" => format!("{key:13} none: the token is opaque\n"),
+        Value::Null => format!("{key:13} none\n"),
+        other => format!("{key:13} {other:#}\n"),
     };
     facts.map(line).collect()
 }

@@ -18,9 +18,19 @@ pub(super) fn check(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Pr
     let mut refuse = |key: &str, message: &str, remedy: &str| {
         problems.push(Problem::new(key, origin(key), message, remedy));
     };
-    if config.oauth.client_secret.is_some() && config.oauth.client_secret_file.is_some() {
-        let message = "oauth.client_secret and oauth.client_secret_file are both set";
-        refuse("oauth.client_secret", message, "keep one of them");
+    let (oauth, own) = (&config.oauth, &config.authorization);
+    for (key, twice) in [
+        ("oauth.client_secret", oauth.client_secret.is_some() && oauth.client_secret_file.is_some()),
+        ("authorization.password", own.password.is_some() && own.password_file.is_some()),
+        ("authorization.value", own.value.is_some() && own.value_file.is_some()),
+    ] {
+        if twice {
+            refuse(key, &format!("{key} and {key}_file are both set"), "keep one of them");
+        }
+    }
+    if own.kind.is_none() && own.username.is_some() && (own.value.is_some() || own.value_file.is_some()) {
+        let message = "both a user and a whole field are set, so requests could be authorized in two ways";
+        refuse("authorization.username", message, "keep one, or set authorization.kind");
     }
     if config.oauth.key_password.is_some() && config.oauth.key_password_file.is_some() {
         let message = "oauth.key_password and oauth.key_password_file are both set";
@@ -177,8 +187,14 @@ fn files(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
             Ok(Ok(())) => {}
         }
     };
-    if let Some(path) = &config.oauth.client_secret_file {
-        check("oauth.client_secret_file".to_owned(), path, &|| Ok(()));
+    for (key, path) in [
+        ("oauth.client_secret_file", &config.oauth.client_secret_file),
+        ("authorization.password_file", &config.authorization.password_file),
+        ("authorization.value_file", &config.authorization.value_file),
+    ] {
+        if let Some(path) = path {
+            check(key.to_owned(), path, &|| Ok(()));
+        }
     }
     let oauth = ("oauth".to_owned(), &config.oauth.ca_file);
     let store = ("store".to_owned(), &config.store.ca_file);

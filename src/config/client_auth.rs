@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use humantime_serde::re::humantime;
 
 use crate::certificate::Certificate;
-use crate::credentials::Credentials;
+use crate::credentials::Client;
 use crate::key_file::KeyFile;
 use crate::oauth::{ClientAuth, ClientAuthMethod as Method, ClientIdentity, Config, KeyError, SigningKey};
 use crate::problem::Problem;
@@ -29,11 +29,11 @@ const SOON: Duration = Duration::from_secs(30 * 86_400);
 /// Puts the proof together, or says all that is wrong with it.
 pub(super) fn client_proof(
     config: &Config,
-    credentials: &Credentials,
+    client: &Client,
     origin: &impl Fn(&str) -> String,
 ) -> Result<ClientProof, Vec<Problem>> {
-    let proof = made(config, &credentials.client_secret, origin)?;
-    if proof.shows_certificate() && !credentials.token_endpoint.starts_with("https:") {
+    let proof = made(config, &client.secret, origin)?;
+    if proof.shows_certificate() && !client.token_endpoint.starts_with("https:") {
         let message = "a certificate is shown in TLS, and the token endpoint is plaintext";
         let remedy = "use an endpoint that begins with https://";
         return Err(vec![Problem::new("oauth.key_file", origin("oauth.key_file"), message, remedy)]);

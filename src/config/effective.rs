@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::credentials::{Credentials, Key};
+use crate::credentials::{Authorization, Credentials, Key};
 use crate::scope::Scope;
 use crate::secret::REDACTED;
 
@@ -80,12 +80,23 @@ fn from_credentials(
         }
     };
     let derived = "derived from region and cluster id";
-    add(Key::ClientId, Some(credentials.client_id.clone()), "");
-    let secret = Some(REDACTED.to_owned()).filter(|_| !credentials.client_secret.is_empty());
-    add(Key::ClientSecret, secret, "");
-    add(Key::TokenEndpoint, Some(credentials.token_endpoint.clone()), "default of Camunda's SaaS");
-    add(Key::OauthScope, credentials.oauth_scope.clone(), "");
-    add(Key::Resource, credentials.resource.clone(), "");
+    let redacted = || Some(REDACTED.to_owned());
+    add(Key::Kind, Some(credentials.authorization.kind().name().to_owned()), "default");
+    match &credentials.authorization {
+        Authorization::OAuth(client) => {
+            add(Key::ClientId, Some(client.id.clone()), "");
+            add(Key::ClientSecret, redacted().filter(|_| !client.secret.is_empty()), "");
+            add(Key::TokenEndpoint, Some(client.token_endpoint.clone()), "default of Camunda's SaaS");
+            add(Key::OauthScope, client.oauth_scope.clone(), "");
+            add(Key::Resource, client.resource.clone(), "");
+        }
+        Authorization::Basic { username, .. } => {
+            add(Key::Username, Some(username.clone()), "");
+            add(Key::Password, redacted(), "");
+        }
+        Authorization::Header(_) => add(Key::HeaderValue, redacted(), ""),
+        Authorization::None => {}
+    }
     for (scope, settings) in scopes {
         add(Key::Address(*scope), settings.address.as_ref().map(ToString::to_string), derived);
         add(Key::Audience(*scope), settings.audience.clone(), "default for this address");

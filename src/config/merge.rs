@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::credentials::{Credentials, Draft, Key};
+use crate::credentials::{Credentials, Draft, Key, Kind};
 use crate::problem::Problem;
 use crate::scope::Scope;
 use crate::secret::Secret;
@@ -103,24 +103,42 @@ fn override_with(
         set(Key::Address(scope), &config.scopes.of(scope).address);
         set(Key::Audience(scope), &config.scopes.of(scope).audience);
     }
-    if let Some(secret) = &oauth.client_secret {
-        let name = Key::ClientSecret.to_string();
-        draft.set(Key::ClientSecret, &name, secret.clone(), origin(&name));
-    } else if let Some(path) = &oauth.client_secret_file {
-        let key = "oauth.client_secret_file";
-        let text = std::fs::read(path).and_then(decoded);
-        let text = text.map_err(|error| vec![file::unreadable(key, &origin(key), &error)])?;
-        if text.trim().is_empty() {
-            return Err(vec![Problem::new(
-                key,
-                origin(key),
-                "the file is empty",
-                "put the client secret in it",
-            )]);
+    let own = &config.authorization;
+    set(Key::Kind, &own.kind.map(|kind| kind.name().to_owned()));
+    set(Key::Username, &own.username);
+    let mut problems = Vec::new();
+    for (key, secret, path, what) in [
+        (Key::ClientSecret, &oauth.client_secret, &oauth.client_secret_file, "the client secret"),
+        (Key::Password, &own.password, &own.password_file, "the password"),
+        (Key::HeaderValue, &own.value, &own.value_file, "the whole authorization field"),
+    ] {
+        let name = key.to_string();
+        if let Some(secret) = secret {
+            draft.set(key, &name, secret.clone(), origin(&name));
+        } else if let Some(path) = path {
+            let name = format!("{name}_file");
+            match secret_of(path, &name, what, origin) {
+                Ok(secret) => draft.set(key, &name, secret, origin(&name)),
+                Err(problem) => problems.push(problem),
+            }
         }
-        draft.set(Key::ClientSecret, key, Secret::from(text.trim()), origin(key));
     }
-    Ok(())
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// What a file holds that holds a secret and nothing else.
+fn secret_of(
+    path: &Path,
+    key: &str,
+    what: &str,
+    origin: &impl Fn(&str) -> String,
+) -> Result<Secret, Problem> {
+    let text = std::fs::read(path).and_then(decoded);
+    let text = text.map_err(|error| file::unreadable(key, &origin(key), &error))?;
+    match text.trim() {
+        "" => Err(Problem::new(key, origin(key), "the file is empty", format!("put {what} in it"))),
+        text => Ok(Secret::from(text)),
+    }
 }
 
 /// Origins and warnings with the credentials file's name.
@@ -157,6 +175,10 @@ fn within_environment(mut problems: Vec<Problem>) -> Vec<Problem> {
 
 /// Plaintext beyond loopback shows the secret or the token to the wire, so somebody has to ask for it.
 fn plaintext(draft: &Draft, config: &Config) -> Vec<Problem> {
+    let kind = draft.kind();
+    if kind == Kind::None {
+        return Vec::new();
+    }
     let problem = |(key, name, origin, address): (Key, String, String, UpstreamAddress)| {
         let scope = match key {
             Key::Address(scope) => Some(scope),
@@ -164,7 +186,9 @@ fn plaintext(draft: &Draft, config: &Config) -> Vec<Problem> {
             _ => None,
         };
         let (allowed, leg, what) = match scope {
-            Some(scope) => (config.scopes.of(scope).allow_plaintext, format!("scopes.{scope}"), "token"),
+            Some(scope) => {
+                (config.scopes.of(scope).allow_plaintext, format!("scopes.{scope}"), kind.secret())
+            }
             None => (config.oauth.allow_plaintext, "oauth".to_owned(), "client secret"),
         };
         let at = address.authority();

@@ -16,12 +16,14 @@ pub(super) struct OpenFile<'a> {
 
 /// All that the configuration names.
 pub(super) fn open_files(config: &Config) -> Vec<OpenFile<'_>> {
-    let oauth = &config.oauth;
+    let (oauth, own) = (&config.oauth, &config.authorization);
     let named = [
         ("credentials", &config.credentials, "client secret"),
         ("oauth.client_secret_file", &oauth.client_secret_file, "client secret"),
         ("oauth.key_file", &oauth.key_file, "private key"),
         ("oauth.key_password_file", &oauth.key_password_file, "password"),
+        ("authorization.password_file", &own.password_file, "password"),
+        ("authorization.value_file", &own.value_file, "authorization field"),
         ("store.url_file", &config.store.url_file, "password"),
         ("store.key_file", &config.store.key_file, "key of the store"),
     ];

@@ -27,8 +27,8 @@ pub struct Settings {
     pub config: Config,
     /// The credentials, with what the configuration overrides in them.
     pub credentials: Credentials,
-    /// How the client proves who it is.
-    pub proof: ClientProof,
+    /// How the client proves who it is, where tokens are asked for.
+    pub proof: Option<ClientProof>,
     /// Where tokens are kept besides memory.
     pub store: StoreSettings,
     /// The listeners to open.
@@ -120,14 +120,16 @@ impl Settings {
                 return Err(without_repetition(problems));
             }
         };
-        let proof = match client_auth::client_proof(&config.oauth, &credentials, &origin) {
+        let proof = credentials.authorization.client();
+        let proof = proof.map(|client| client_auth::client_proof(&config.oauth, client, &origin)).transpose();
+        let proof = match proof {
             Ok(proof) if problems.is_empty() => proof,
             failed => {
                 problems.extend(failed.err().into_iter().flatten());
                 return Err(without_repetition(problems));
             }
         };
-        let store = store::store(&config.store, &proof.client_auth, &sources.environment, &origin)?;
+        let store = store::store(&config.store, proof.as_ref().map(|proof| &proof.client_auth), &sources.environment, &origin)?;
         let scopes = scopes(&config, &credentials);
         if scopes.is_empty() {
             let origin =
@@ -138,13 +140,15 @@ impl Settings {
         }
         let mut files = sources.files_to_read();
         files.extend(config.credentials.clone());
-        let oauth = &config.oauth;
+        let (oauth, own) = (&config.oauth, &config.authorization);
         for named in [
             &oauth.client_secret_file,
             &oauth.key_file,
             &oauth.key_password_file,
             &oauth.cert_file,
             &oauth.workload_token_file,
+            &own.password_file,
+            &own.value_file,
             &config.store.url_file,
             &config.store.key_file,
         ] {
@@ -155,7 +159,7 @@ impl Settings {
             warnings.extend(open_files(&config).iter().map(OpenFile::warning));
         }
         warnings.extend(check::plain_keys(&config));
-        warnings.extend(proof.warning(SystemTime::now()));
+        warnings.extend(proof.as_ref().and_then(|proof| proof.warning(SystemTime::now())));
         warnings.extend(store.warning());
         let addressless = credentials.scopes.iter().filter(|scope| !scopes.contains_key(scope));
         warnings.extend(
@@ -165,7 +169,12 @@ impl Settings {
         Ok(Settings {
             effective: effective::effective(&config, &credentials, &scopes, &origin),
             listeners: config.listeners(),
-            notes: credentials.notes.iter().cloned().chain(proof.note()).collect(),
+            notes: credentials
+                .notes
+                .iter()
+                .cloned()
+                .chain(proof.as_ref().and_then(ClientProof::note))
+                .collect(),
             proof,
             store,
             warnings,
@@ -209,6 +218,7 @@ fn origin(figment: &Figment, key: &str) -> String {
 }
 
 fn scopes(config: &Config, credentials: &Credentials) -> BTreeMap<Scope, ScopeSettings> {
+    let client = credentials.authorization.client();
     let settings = |scope: &Scope| {
         let scope = *scope;
         let address = credentials.rest_addresses.get(&scope).cloned();
@@ -216,7 +226,7 @@ fn scopes(config: &Config, credentials: &Credentials) -> BTreeMap<Scope, ScopeSe
         let reached = address.as_ref().or(grpc_address.as_ref())?;
         let audience = |at: &UpstreamAddress| {
             // A provider that goes by OAuth's own scope parameter has no use for an audience nobody configured.
-            let by_oauth_scope = credentials.oauth_scope.is_some()
+            let by_oauth_scope = client?.oauth_scope.is_some()
                 && credentials.audience.is_none()
                 && saas_hosts::domain(&at.host).is_none();
             let default = || saas_hosts::default_audience(scope, Some(at), credentials.audience.as_deref());

@@ -34,7 +34,7 @@ const FOLDER: &str = "camunda-auth-proxy";
 /// Finds the store, or says all that is wrong with its keys.
 pub(super) fn store(
     config: &StoreConfig,
-    client_auth: &ClientAuth,
+    client_auth: Option<&ClientAuth>,
     environment: &[(String, String)],
     origin: &impl Fn(&str) -> String,
 ) -> Result<StoreSettings, Vec<Problem>> {
@@ -64,7 +64,8 @@ pub(super) fn store(
         // Told of before: by what is read above, or by the combinations.
         (StoreKind::Redis, None) => Ok(StorePlace::Memory),
     };
-    let keyless = config.kind != StoreKind::Memory && key.is_none() && client_auth.store_key().is_none();
+    let sealless = client_auth.is_some_and(|client_auth| client_auth.store_key().is_none());
+    let keyless = config.kind != StoreKind::Memory && key.is_none() && sealless;
     if keyless && problems.is_empty() {
         let message =
             "a workload token is replaced all the time, so there is no secret to seal stored tokens with";

@@ -6,8 +6,10 @@ use tempfile::TempDir;
 
 use super::collect::collect;
 use super::*;
+use crate::credentials::Client;
 use crate::problem::Problem;
 
+mod authorization;
 mod client_auth;
 mod layers;
 mod merged;
@@ -73,6 +75,14 @@ impl Sandbox {
 
     fn settings(&self) -> Settings {
         Settings::load(&self.sources).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    fn proof(&self) -> ClientProof {
+        self.settings().proof.expect("OAuth")
+    }
+
+    fn client(&self) -> Client {
+        self.settings().credentials.authorization.client().expect("OAuth").clone()
     }
 
     /// Problems as `key (origin): message; remedy`, the directory left out.

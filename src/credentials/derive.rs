@@ -16,6 +16,8 @@ pub(super) struct Derived {
     pub(super) cluster_id: Option<String>,
     pub(super) region: Option<String>,
     pub(super) mode: Option<String>,
+    /// Whether tokens are asked for at all.
+    pub(super) wants_endpoint: bool,
     pub(super) token_endpoint: Option<String>,
     /// Whether the file names its scopes at all.
     pub(super) lists_scopes: bool,
@@ -130,7 +132,7 @@ impl Derived {
                 self.notes.push(format!("{scope} REST address derived from region and cluster id"));
             }
         }
-        if self.token_endpoint.is_none() && is_spring {
+        if self.token_endpoint.is_none() && self.wants_endpoint && is_spring {
             self.token_endpoint = Some(format!("https://login.cloud.{domain}/oauth/token"));
             self.notes.push("token endpoint derived: Camunda's own".to_owned());
         }

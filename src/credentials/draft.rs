@@ -7,6 +7,7 @@ use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::upstream_address::UpstreamAddress;
 
+use super::authorization::Kind;
 use super::names::{self, Key};
 use super::text::{self, Reading, Variable};
 use super::{Credentials, finish, quotes};
@@ -16,7 +17,7 @@ use super::{Credentials, finish, quotes};
 pub struct Draft {
     /// By meaning, and there by the name's place: the first that is not empty counts.
     found: BTreeMap<(Key, usize), Variable>,
-    overrides: BTreeMap<Key, Variable>,
+    pub(super) overrides: BTreeMap<Key, Variable>,
     /// The client proves who it is by other means.
     pub(super) secretless: bool,
     /// Names that mean nothing here; one of them may be a slip.
@@ -105,7 +106,8 @@ impl Draft {
     /// The addresses that count and are addresses, the token endpoint's included.
     pub(super) fn addresses(&self) -> impl Iterator<Item = (Key, &Variable, UpstreamAddress)> {
         let rest = Scope::ALL.into_iter().map(Key::Address);
-        [Key::TokenEndpoint, Key::GrpcAddress].into_iter().chain(rest).filter_map(|key| {
+        let endpoint = Some(Key::TokenEndpoint).filter(|_| self.kind() == Kind::OAuth);
+        endpoint.into_iter().chain([Key::GrpcAddress]).chain(rest).filter_map(|key| {
             let variable = self.first(key)?;
             let before_query = variable.value.expose().split('?').next()?;
             Some((key, variable, before_query.parse().ok()?))
@@ -123,15 +125,24 @@ impl Draft {
     /// Id and secret of one family of names where one has both: a file that was mended by hand under one name
     /// must not be mixed with what is left under another.
     pub(super) fn client(&self) -> (Option<&Variable>, Option<&Variable>) {
-        let first = (self.first(Key::ClientId), self.first(Key::ClientSecret));
-        if self.overrides.contains_key(&Key::ClientId) || self.overrides.contains_key(&Key::ClientSecret) {
+        self.pair(Key::ClientId, Key::ClientSecret)
+    }
+
+    /// The same for user and password.
+    pub(super) fn user(&self) -> (Option<&Variable>, Option<&Variable>) {
+        self.pair(Key::Username, Key::Password)
+    }
+
+    fn pair(&self, name: Key, secret: Key) -> (Option<&Variable>, Option<&Variable>) {
+        let first = (self.first(name), self.first(secret));
+        if self.overrides.contains_key(&name) || self.overrides.contains_key(&secret) {
             return first;
         }
         let at = |key: Key, place: usize| {
             self.found.get(&(key, place)).filter(|variable| !variable.value.is_empty())
         };
-        (0..names::of(Key::ClientId).count())
-            .find_map(|place| Some((Some(at(Key::ClientId, place)?), Some(at(Key::ClientSecret, place)?))))
+        (0..names::of(name).count())
+            .find_map(|place| Some((Some(at(name, place)?), Some(at(secret, place)?))))
             .unwrap_or(first)
     }
 

@@ -7,6 +7,7 @@ use crate::scope::Scope;
 use crate::upstream_address::UpstreamAddress;
 
 use super::Credentials;
+use super::authorization::{self, Authorization, Client, Kind};
 use super::derive::Derived;
 use super::draft::Draft;
 use super::names::{self, Key};
@@ -16,21 +17,31 @@ const WHERE: &str = "Console hands the file out under Clusters, your cluster, AP
 
 /// Puts complete credentials together, or says everything that is missing or wrong.
 pub(super) fn finish(mut draft: Draft) -> Result<Credentials, Vec<Problem>> {
-    if let Some(problem) = other_file(&draft) {
+    let kind = draft.kind();
+    if kind == Kind::OAuth
+        && let Some(problem) = other_file(&draft)
+    {
         return Err(vec![problem]);
     }
     let same_address = |a: &str, b: &str| match (a.parse::<UpstreamAddress>(), b.parse()) {
         (Ok(a), Ok(b)) => a == b,
         _ => a == b,
     };
-    for key in [Key::ClientId, Key::ClientSecret] {
-        draft.warn_of_differences(key, |a, b| a == b);
+    let named: &[Key] = match kind {
+        Kind::OAuth => &[Key::ClientId, Key::ClientSecret],
+        Kind::Basic => &[Key::Username, Key::Password],
+        Kind::Header | Kind::None => &[],
+    };
+    for key in named {
+        draft.warn_of_differences(*key, |a, b| a == b);
     }
-    for key in [Key::TokenEndpoint, Key::GrpcAddress, Key::Address(Scope::Zeebe)] {
+    let endpoint_key = Some(Key::TokenEndpoint).filter(|_| kind == Kind::OAuth);
+    for key in endpoint_key.into_iter().chain([Key::GrpcAddress, Key::Address(Scope::Zeebe)]) {
         draft.warn_of_differences(key, same_address);
     }
     let mut problems = Vec::new();
     let mut warnings = std::mem::take(&mut draft.warnings);
+    warnings.extend(draft.warnings_about_kind());
     let text = |key: Key| draft.first(key).map(|variable| variable.value.expose().trim().to_owned());
     let grpc_address = address(&draft, Key::GrpcAddress, &mut problems);
     let rest_addresses: BTreeMap<Scope, UpstreamAddress> = Scope::ALL
@@ -56,7 +67,8 @@ pub(super) fn finish(mut draft: Draft) -> Result<Credentials, Vec<Problem>> {
         cluster_id: text(Key::ClusterId),
         region: text(Key::Region),
         mode: text(Key::Mode),
-        token_endpoint: endpoint(&draft, &mut problems),
+        wants_endpoint: kind == Kind::OAuth,
+        token_endpoint: endpoint_key.and_then(|_| endpoint(&draft, &mut problems)),
         lists_scopes: draft.first(Key::Scopes).is_some(),
         warnings,
         notes: Vec::new(),
@@ -69,29 +81,24 @@ pub(super) fn finish(mut draft: Draft) -> Result<Credentials, Vec<Problem>> {
             .warnings
             .push(format!("CAMUNDA_CREDENTIALS_SCOPES: {name:?} is no scope that this proxy knows"));
     }
-    let (client_id, client_secret) = draft.client();
     let addressless = derived.grpc_address.is_none() && derived.rest_addresses.is_empty();
     let endpointless = derived.token_endpoint.is_none() && draft.first(Key::TokenEndpoint).is_none();
-    let absent = [
-        (client_id.is_none(), "the client id", Key::ClientId),
-        (client_secret.is_none() && !draft.secretless, "the client secret", Key::ClientSecret),
-        (endpointless, "the token endpoint", Key::TokenEndpoint),
-        (addressless && problems.is_empty(), "an address of the cluster", Key::GrpcAddress),
-    ];
-    problems.extend(missing(&draft, absent.into_iter().filter(|(absent, ..)| *absent)));
-    let (Some(client_id), Some(token_endpoint), true) =
-        (client_id, derived.token_endpoint, problems.is_empty())
-    else {
-        return Err(problems);
+    let mut absent = absent(&draft, kind, endpointless);
+    if addressless && problems.is_empty() {
+        absent.push(("an address of the cluster", Key::GrpcAddress));
+    }
+    problems.extend(missing(&draft, kind, &absent));
+    let authorization = match authorization(&draft, kind, derived.token_endpoint) {
+        Some(Ok(authorization)) if problems.is_empty() => authorization,
+        failed => {
+            problems.extend(failed.and_then(Result::err));
+            return Err(problems);
+        }
     };
     Ok(Credentials {
-        client_id: client_id.value.expose().trim().to_owned(),
-        client_secret: client_secret.map_or("", |secret| secret.value.expose().trim()).into(),
-        token_endpoint,
+        authorization,
         audience: text(Key::Audience(Scope::Zeebe)),
         audiences: Scope::ALL.into_iter().filter_map(|s| Some((s, text(Key::Audience(s))?))).collect(),
-        oauth_scope: text(Key::OauthScope),
-        resource: text(Key::Resource),
         scopes: derived.granted,
         unknown_scopes,
         grpc_address: derived.grpc_address,
@@ -123,14 +130,55 @@ fn other_file(draft: &Draft) -> Option<Problem> {
     ))
 }
 
-/// One mistake that names all that is missing.
-fn missing(
+/// What this way of authorizing requests wants and nothing gives.
+fn absent(draft: &Draft, kind: Kind, endpointless: bool) -> Vec<(&'static str, Key)> {
+    let ((id, secret), (user, password)) = (draft.client(), draft.user());
+    let is_empty = |variable: &Variable| variable.value.expose().trim().is_empty();
+    let wanted: &[(bool, &'static str, Key)] = match kind {
+        Kind::OAuth => &[
+            (id.is_none(), "the client id", Key::ClientId),
+            (secret.is_none() && !draft.secretless, "the client secret", Key::ClientSecret),
+            (endpointless, "the token endpoint", Key::TokenEndpoint),
+        ],
+        Kind::Basic => &[
+            (user.is_none_or(is_empty), "the user", Key::Username),
+            (password.is_none(), "the password", Key::Password),
+        ],
+        Kind::Header => {
+            let field = draft.first(Key::HeaderValue);
+            &[(field.is_none_or(is_empty), "the authorization field", Key::HeaderValue)]
+        }
+        Kind::None => &[],
+    };
+    wanted.iter().filter(|(absent, ..)| *absent).map(|(_, word, key)| (*word, *key)).collect()
+}
+
+/// How requests are authorized, once nothing is missing.
+fn authorization(
     draft: &Draft,
-    absent: impl Iterator<Item = (bool, &'static str, Key)> + Clone,
-) -> Option<Problem> {
-    let words: Vec<&str> = absent.clone().map(|(_, word, _)| word).collect();
-    let keys = absent.clone().filter_map(|(_, _, key)| names::of(key).next());
-    let slip = absent.flat_map(|(_, _, key)| names::of(key)).find_map(|name| {
+    kind: Kind,
+    token_endpoint: Option<String>,
+) -> Option<Result<Authorization, Problem>> {
+    let text = |key: Key| draft.first(key).map(|variable| variable.value.expose().trim().to_owned());
+    Some(match (kind, draft.client(), draft.user()) {
+        (Kind::OAuth, (id, secret), _) => Ok(Authorization::OAuth(Client {
+            id: id?.value.expose().trim().to_owned(),
+            secret: secret.map_or("", |secret| secret.value.expose().trim()).into(),
+            token_endpoint: token_endpoint?,
+            oauth_scope: text(Key::OauthScope),
+            resource: text(Key::Resource),
+        })),
+        (Kind::Basic, _, (user, password)) => authorization::basic(user?, password?),
+        (Kind::Header, ..) => authorization::header(draft.first(Key::HeaderValue)?),
+        (Kind::None, ..) => Ok(Authorization::None),
+    })
+}
+
+/// One mistake that names all that is missing.
+fn missing(draft: &Draft, kind: Kind, absent: &[(&'static str, Key)]) -> Option<Problem> {
+    let words: Vec<&str> = absent.iter().map(|(word, _)| *word).collect();
+    let name = |(_, key): &(&str, Key)| names::of(*key).next().map_or_else(|| key.to_string(), str::to_owned);
+    let slip = absent.iter().flat_map(|(_, key)| names::of(*key)).find_map(|name| {
         let unknown = draft.unknown.iter().map(|variable| variable.name.as_str());
         did_you_mean(name, unknown.filter(|other| strsim::damerau_levenshtein(name, other) < 3))
             .map(|slip| format!("; `{slip}` was found, did you mean `{name}`?"))
@@ -139,12 +187,22 @@ fn missing(
     let (last, before) = words.split_last()?;
     let list =
         if before.is_empty() { (*last).to_owned() } else { format!("{} and {last}", before.join(", ")) };
-    let keys: Vec<&str> = keys.collect();
+    let keys: Vec<String> = absent.iter().map(name).collect();
+    let remedy = match kind {
+        Kind::OAuth => {
+            format!("pass the credentials file with --credentials FILE, or set the variables; {WHERE}")
+        }
+        Kind::Basic => "set the variables, or authorization.username, authorization.password_file and the \
+                        addresses under scopes"
+            .to_owned(),
+        Kind::Header => "set authorization.value_file and the addresses under scopes".to_owned(),
+        Kind::None => "set the variables, or the addresses under scopes".to_owned(),
+    };
     Some(Problem::new(
         keys.join(", "),
         "",
         format!("{list} {verb} missing{}", slip.unwrap_or_default()),
-        format!("pass the credentials file with --credentials FILE, or set the variables; {WHERE}"),
+        remedy,
     ))
 }
 
@@ -206,15 +264,19 @@ fn granted(list: Option<String>) -> (BTreeSet<Scope>, Vec<String>) {
 }
 
 fn origins(draft: &Draft) -> BTreeMap<Key, String> {
-    let (client_id, client_secret) = draft.client();
+    let ((client_id, client_secret), (user, password)) = (draft.client(), draft.user());
     let chosen = |key: Key| match key {
         Key::ClientId => client_id,
         Key::ClientSecret => client_secret,
+        Key::Username => user,
+        Key::Password => password,
         key => draft.first(key),
     };
     let scopes = Scope::ALL.into_iter().flat_map(|scope| [Key::Audience(scope), Key::Address(scope)]);
+    let authorization = [Key::Kind, Key::Username, Key::Password, Key::HeaderValue];
     [Key::ClientId, Key::ClientSecret, Key::TokenEndpoint, Key::OauthScope, Key::Resource, Key::GrpcAddress]
         .into_iter()
+        .chain(authorization)
         .chain(scopes)
         .filter_map(|key| {
             let variable = chosen(key)?;

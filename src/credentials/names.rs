@@ -17,6 +17,14 @@ pub enum Key {
     KeystorePassword,
     /// Which of the keystore's keys is meant.
     KeystoreAlias,
+    /// How requests are authorized.
+    Kind,
+    /// The user, where requests are authorized by name and password.
+    Username,
+    /// The user's password.
+    Password,
+    /// The whole `authorization` field, where somebody else keeps it. No client tool has a name for it.
+    HeaderValue,
     /// The token endpoint.
     TokenEndpoint,
     /// OAuth's own `scope` parameter.
@@ -47,6 +55,10 @@ impl fmt::Display for Key {
             Key::Keystore => f.write_str("oauth.key_file"),
             Key::KeystorePassword => f.write_str("oauth.key_password"),
             Key::KeystoreAlias => f.write_str("oauth.key_alias"),
+            Key::Kind => f.write_str("authorization.kind"),
+            Key::Username => f.write_str("authorization.username"),
+            Key::Password => f.write_str("authorization.password"),
+            Key::HeaderValue => f.write_str("authorization.value"),
             Key::TokenEndpoint => f.write_str("oauth.url"),
             Key::OauthScope => f.write_str("oauth.oauth_scope"),
             Key::Resource => f.write_str("oauth.resource"),
@@ -63,7 +75,7 @@ impl fmt::Display for Key {
 
 /// Names by meaning; within a meaning, the earlier name wins. Compared as [`relaxed`] says, so that one entry
 /// covers `camunda.client.auth.client-id`, `CAMUNDA_CLIENT_AUTH_CLIENTID` and `CAMUNDA_CLIENT_AUTH_CLIENT_ID`.
-/// The entries for id and secret go in pairs: both are taken from the same family.
+/// The entries for id and secret go in pairs, and so do those for user and password: both are taken from the same family.
 const NAMES: &[(Key, &str)] = &[
     (Key::ClientId, "CAMUNDA_CLIENT_ID"),
     (Key::ClientId, "ZEEBE_CLIENT_ID"),
@@ -79,6 +91,14 @@ const NAMES: &[(Key, &str)] = &[
     (Key::KeystorePassword, "CAMUNDA_CLIENT_AUTH_CLIENTASSERTION_KEYSTOREPASSWORD"),
     (Key::KeystoreAlias, "CAMUNDA_CLIENT_ASSERTION_KEYSTORE_KEY_ALIAS"),
     (Key::KeystoreAlias, "CAMUNDA_CLIENT_AUTH_CLIENTASSERTION_KEYSTOREKEYALIAS"),
+    (Key::Kind, "CAMUNDA_AUTH_STRATEGY"),
+    (Key::Kind, "CAMUNDA_CLIENT_AUTH_METHOD"),
+    (Key::Username, "CAMUNDA_BASIC_AUTH_USERNAME"),
+    (Key::Username, "CAMUNDA_CLIENT_AUTH_USERNAME"),
+    (Key::Username, "CAMUNDA_USERNAME"),
+    (Key::Password, "CAMUNDA_BASIC_AUTH_PASSWORD"),
+    (Key::Password, "CAMUNDA_CLIENT_AUTH_PASSWORD"),
+    (Key::Password, "CAMUNDA_PASSWORD"),
     (Key::TokenEndpoint, "CAMUNDA_OAUTH_URL"),
     (Key::TokenEndpoint, "ZEEBE_AUTHORIZATION_SERVER_URL"),
     (Key::TokenEndpoint, "CAMUNDA_AUTHORIZATION_SERVER_URL"),
@@ -185,7 +205,12 @@ mod tests {
 
     #[test]
     fn ids_and_secrets_go_in_pairs() {
-        let family = |key: Key| of(key).map(|name| name.replace("SECRET", "ID")).collect::<Vec<_>>();
+        let family = |key: Key| {
+            of(key)
+                .map(|name| name.replace("SECRET", "ID").replace("PASSWORD", "USERNAME"))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(family(Key::ClientId), family(Key::ClientSecret));
+        assert_eq!(family(Key::Username), family(Key::Password));
     }
 }

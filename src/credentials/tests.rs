@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod authorization;
 mod forms;
 mod generations;
 mod mistakes;
@@ -43,6 +44,10 @@ fn parsed(text: &str) -> Credentials {
 
 fn refused(text: &str) -> Vec<Problem> {
     Credentials::parse(text).expect_err("should be refused")
+}
+
+fn client(credentials: &Credentials) -> &Client {
+    credentials.authorization.client().expect("OAuth")
 }
 
 /// All that counts, without where it came from.

@@ -22,7 +22,7 @@ use super::watch::Watch;
 use crate::access::{self, Access};
 use crate::address::Address;
 use crate::metrics::Shard;
-use crate::oauth::{self, Answer, Ask, Asked, ClientAuth, Clock, TokenRequest, Tokens};
+use crate::oauth::{self, Answer, Ask, Asked, Authorizer, ClientAuth, Clock, TokenRequest, Tokens};
 use crate::proxy::{AccessLog, Destination, Destinations, Door, Proxy, Settings, relay};
 use crate::route::{Leg, RouteTable};
 use crate::scope::Scope;
@@ -67,7 +67,7 @@ fn worker(upstream: &TcpListener) -> Rc<Shared> {
         destinations.insert(
             Scope::Zeebe,
             leg,
-            Destination { origin: Arc::new(origin), tokens: source.clone() },
+            Destination { origin: Arc::new(origin), tokens: Authorizer::Tokens(source.clone()) },
         );
     };
     insert(Leg::Grpc, Origin::grpc(Clone::clone(&address), &config).unwrap());

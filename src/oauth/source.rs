@@ -83,12 +83,12 @@ impl TokenSource {
         let inner = entry.state();
         let (renew_on_401, paused_until) = entry.rejection.renewing();
         Status {
-            endpoint: entry.request.shown(),
+            endpoint: Some(entry.request.shown()),
             audience: entry.request.audience.clone(),
             state: self.state(&inner, plan),
             generation: token.as_ref().map(|token| token.generation()),
             obtained_at: token.as_ref().map(|token| token.obtained_at()),
-            expires_at: token.as_ref().map(|token| token.expires_at()),
+            expires_at: token.as_ref().and_then(|token| token.expires_at()),
             next_attempt: match plan {
                 _ if inner.asking.is_some() => None,
                 Plan::Rest => None,

@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::answer::{Cause, Failure};
 
 /// One source's state at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Status {
-    /// The token endpoint, without user info and query.
-    pub endpoint: String,
+    /// The token endpoint, without user info and query. Absent where nobody is asked.
+    pub endpoint: Option<String>,
     /// The audience asked for.
     pub audience: Option<String>,
     /// In one word.
@@ -47,10 +47,11 @@ pub struct Status {
 }
 
 /// A source's state in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// The first token has not come yet, and nothing has gone wrong.
+    #[default]
     Pending,
     /// A token is served.
     Valid,
@@ -66,11 +67,13 @@ pub enum State {
     RateLimited,
     /// There is no token, and the credentials were refused.
     Rejected,
+    /// Requests get a field that is not asked for and has no end, or none at all.
+    Fixed,
 }
 
 impl State {
     /// All states, for a metric's state set.
-    pub const ALL: [State; 8] = [
+    pub const ALL: [State; 9] = [
         State::Pending,
         State::Valid,
         State::Renewing,
@@ -79,6 +82,7 @@ impl State {
         State::Failing,
         State::RateLimited,
         State::Rejected,
+        State::Fixed,
     ];
 
     /// The word for it in logs, metrics and status.
@@ -92,14 +96,18 @@ impl State {
             State::Failing => "failing",
             State::RateLimited => "rate_limited",
             State::Rejected => "rejected",
+            State::Fixed => "fixed",
         }
     }
 }
 
 /// Whether the upstream's rejections of a token lead to renewals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RenewOn401 {
+    /// They never do: the field has nobody who could be asked for another one.
+    #[default]
+    Never,
     /// They do, at most once a minute.
     Active,
     /// They do not for a while: the tokens of several renewals were rejected too.

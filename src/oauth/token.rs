@@ -12,26 +12,33 @@ use super::life::{self, Life};
 
 /// A token as it was obtained. It never changes; the next one takes its place.
 pub struct Token {
-    authorization: HeaderValue,
+    /// Absent where requests need none.
+    authorization: Option<HeaderValue>,
     generation: u64,
     claims: Option<Value>,
     exp: Option<i64>,
     obtained_at: SystemTime,
     /// From its start to its end, which is more than what was left when the endpoint handed it out once more.
     life: Duration,
-    end: Deadline,
+    /// Absent for a fixed field, which has no end.
+    ends: Option<Ends>,
+}
+
+struct Ends {
+    at: Deadline,
     served_until: Deadline,
 }
 
 impl Token {
-    /// `Bearer …`, marked sensitive.
-    pub fn authorization(&self) -> &HeaderValue {
-        &self.authorization
+    /// The field that requests get: `Bearer …`, marked sensitive. Absent where they need none.
+    pub fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
     }
 
     /// The token itself, for `token --reveal` alone.
     pub fn reveal(&self) -> &str {
-        self.authorization.to_str().unwrap_or_default().trim_start_matches("Bearer ")
+        let field = self.authorization.as_ref().and_then(|field| field.to_str().ok());
+        field.unwrap_or_default().trim_start_matches("Bearer ")
     }
 
     /// Grows with every new token of the process. The same token handed out once more keeps its generation.
@@ -49,9 +56,22 @@ impl Token {
         self.obtained_at
     }
 
-    /// Its end, by our wall clock. It is served until a little before.
-    pub fn expires_at(&self) -> SystemTime {
-        self.end.wall
+    /// Its end, by our wall clock. It is served until a little before. A fixed field has none.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.ends.as_ref().map(|ends| ends.at.wall)
+    }
+
+    /// A field that stays as it is, or none.
+    pub(super) fn fixed(authorization: Option<HeaderValue>) -> Token {
+        Token {
+            authorization,
+            generation: 0,
+            claims: None,
+            exp: None,
+            obtained_at: SystemTime::now(),
+            life: Duration::MAX,
+            ends: None,
+        }
     }
 
     /// The token just granted, beside the one it follows. `next` makes a generation.
@@ -62,18 +82,18 @@ impl Token {
         previous: Option<&Token>,
         next: impl FnOnce() -> u64,
     ) -> Token {
-        let same = previous.filter(|previous| previous.authorization == grant.authorization);
+        let authorization = Some(grant.authorization);
+        let same = previous.filter(|previous| previous.authorization == authorization);
         let whole = same.map_or(life.left, |same| same.life.max(life.left));
         let end = clock.deadline(life.left);
         Token {
-            authorization: grant.authorization,
+            authorization,
             generation: same.map_or_else(next, |same| same.generation),
             claims: grant.claims,
             exp: life.exp,
             obtained_at: clock.wall(),
             life: whole,
-            end,
-            served_until: end.earlier(life::margin(whole)),
+            ends: Some(Ends { at: end, served_until: end.earlier(life::margin(whole)) }),
         }
     }
 
@@ -89,20 +109,19 @@ impl Token {
         let claims = answer::claims(token);
         let end = clock.deadline(left);
         Some(Token {
-            authorization: answer::bearer(token)?,
+            authorization: Some(answer::bearer(token)?),
             generation: next(),
             exp: claims.as_ref().and_then(|claims| number(claims.get("exp")?)).map(|exp| exp as i64),
             claims,
             obtained_at: clock.wall() - age,
             life,
-            end,
-            served_until: end.earlier(life::margin(life)),
+            ends: Some(Ends { at: end, served_until: end.earlier(life::margin(life)) }),
         })
     }
 
     /// From now to its end.
     pub(super) fn until_end(&self, clock: &Clock) -> Duration {
-        clock.left(&self.end)
+        self.ends.as_ref().map_or(Duration::MAX, |ends| clock.left(&ends.at))
     }
 
     /// From its start to its end.
@@ -117,7 +136,7 @@ impl Token {
 
     /// For how long it is still sent.
     pub(super) fn left(&self, clock: &Clock) -> Duration {
-        clock.left(&self.served_until)
+        self.ends.as_ref().map_or(Duration::MAX, |ends| clock.left(&ends.served_until))
     }
 
     /// Whether the endpoint handed out nothing newer than the token before.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::oauth::TokenSource;
+use crate::oauth::{Authorizer, TokenSource};
 use crate::route::{Leg, RouteTable};
 use crate::scope::Scope;
 use crate::upstream::Origin;
@@ -12,8 +12,8 @@ use crate::upstream::Origin;
 pub struct Destination {
     /// Where the requests go.
     pub origin: Arc<Origin>,
-    /// The token that is added.
-    pub tokens: Arc<TokenSource>,
+    /// Where the token that is added comes from.
+    pub tokens: Authorizer,
 }
 
 /// Routes and destinations; swapped as a whole, so that a request sees one state of things.
@@ -43,10 +43,12 @@ impl Destinations {
         Some((at, &self.places[at]))
     }
 
-    /// Each scope with its tokens.
+    /// Each scope that has tokens, with their source.
     pub fn tokens(&self) -> impl Iterator<Item = (Scope, &Arc<TokenSource>)> {
         let place = |scope: Scope| self.index[scope as usize].iter().flatten().next();
-        Scope::ALL.into_iter().filter_map(move |scope| Some((scope, &self.places[*place(scope)?].tokens)))
+        Scope::ALL
+            .into_iter()
+            .filter_map(move |scope| Some((scope, self.places[*place(scope)?].tokens.source()?)))
     }
 
     /// All destinations.

@@ -24,7 +24,7 @@ use super::exchange::Exchange;
 use super::outbound::Outbound;
 use super::reply::{Dialect, NAME, PROXY_STATUS};
 use crate::metrics::Unauthorized;
-use crate::oauth::{Token, TokenSource, Verdict};
+use crate::oauth::{Authorizer, Token, TokenSource, Verdict};
 use crate::reason::Reason;
 use crate::upstream::{AnswerBody, Payload};
 
@@ -59,9 +59,16 @@ pub(super) async fn settle(
     wait: Duration,
     exchange: &mut Exchange,
 ) -> Result<Response<AnswerBody>, Error> {
-    let tokens = &outbound.destination.tokens;
-    let Some(refusal) = refusal(&answer, outbound.parts.headers.contains_key(TENANT), exchange.dialect)
-    else {
+    let names_tenant = outbound.parts.headers.contains_key(TENANT);
+    let refusal = refusal(&answer, names_tenant, exchange.dialect);
+    let Authorizer::Tokens(tokens) = &outbound.destination.tokens else {
+        // There is no other field to send.
+        if refusal.is_some() {
+            exchange.unauthorized(Unauthorized::Passed);
+        }
+        return Ok(answer);
+    };
+    let Some(refusal) = refusal else {
         if is_accepted(&answer) {
             tokens.accepted(token.generation());
         }

@@ -70,7 +70,7 @@ pub(super) fn outgoing(
     inbound: &Parts,
     target: &PathAndQuery,
     origin: &Origin,
-    authorization: &HeaderValue,
+    authorization: Option<&HeaderValue>,
     version: Version,
 ) -> Request<()> {
     let http2 = version == Version::HTTP_2;
@@ -104,7 +104,9 @@ pub(super) fn outgoing(
         }
     }
     headers.append(VIA, OUR_VIA);
-    headers.insert(AUTHORIZATION, authorization.clone());
+    if let Some(authorization) = authorization {
+        headers.insert(AUTHORIZATION, authorization.clone());
+    }
 
     let mut request = Request::new(());
     *request.method_mut() = inbound.method.clone();

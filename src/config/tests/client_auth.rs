@@ -33,9 +33,9 @@ fn every_method_is_stated_by_a_word_of_its_own() {
             ClientAuthMethod::WorkloadToken,
         ),
     ] {
-        let settings = sandbox(oauth).settings();
-        assert_eq!(settings.proof.client_auth.method(), method);
-        assert!(settings.proof.certificate.is_none());
+        let proof = sandbox(oauth).proof();
+        assert_eq!(proof.client_auth.method(), method);
+        assert!(proof.certificate.is_none());
         assert!(method.name() == "client_secret_post" || oauth.contains(&format!("\"{}\"", method.name())));
     }
     assert_eq!(
@@ -58,8 +58,8 @@ fn a_secret_is_demanded_by_the_methods_that_send_one_alone() {
         sandbox
     };
     let key = "client_auth = \"private_key_jwt\"\nkey_file = \"{keys}/rsa.pkcs1.pem\"";
+    assert!(without_secret(key).client().secret.is_empty());
     let settings = without_secret(key).settings();
-    assert!(settings.credentials.client_secret.is_empty());
     let shown = settings.effective.iter().find(|shown| shown.key == "oauth.client_secret").unwrap();
     assert!(shown.value.is_null());
     let problems = without_secret("client_auth = \"client_secret_basic\"").problems();
@@ -69,7 +69,7 @@ fn a_secret_is_demanded_by_the_methods_that_send_one_alone() {
 #[test]
 fn a_certificate_beside_another_method_is_shown_in_tls() {
     let oauth = "client_auth = \"client_secret_basic\"\nkey_file = \"{keys}/signed.p12\"\nkey_password = \"canary-password\"";
-    let proof = sandbox(oauth).settings().proof;
+    let proof = sandbox(oauth).proof();
     assert_eq!(proof.certificate.as_ref().unwrap().certificate().subject, "CN=signed client");
     let plain = sandbox(oauth).variable("CAMUNDA_PROXY_OAUTH__URL", "http://localhost/token").problems();
     assert_eq!(
@@ -83,8 +83,8 @@ fn a_certificate_beside_another_method_is_shown_in_tls() {
 fn a_certificate_that_assertions_name_is_shown_in_tls_when_that_is_asked_for() {
     let oauth = "client_auth = \"private_key_jwt\"\nkey_file = \"{keys}/ec.pem\"\n";
     let named = format!("{oauth}cert_file = \"{{keys}}/ec.cert.pem\"\n");
-    assert!(sandbox(&named).settings().proof.certificate.is_none());
-    assert!(sandbox(&format!("{named}mutual_tls = true")).settings().proof.certificate.is_some());
+    assert!(sandbox(&named).proof().certificate.is_none());
+    assert!(sandbox(&format!("{named}mutual_tls = true")).proof().certificate.is_some());
     let none = problems(&format!("{oauth}mutual_tls = true"));
     assert!(none[0].contains("there is no certificate for the key"), "{none:?}");
 }
@@ -110,9 +110,11 @@ fn a_keystore_of_the_java_client_is_taken_unless_something_else_is_said() {
                   camunda.client.auth.client-assertion.keystore-password=canary-password\n";
     for (credentials, subject) in [(environment, "CN=two"), (spring, "O=Example, CN=rsa client")] {
         let settings = of("", credentials).settings();
-        let ClientAuth::PrivateKeyJwt(key) = &settings.proof.client_auth else { panic!("another method") };
-        assert_eq!(key.certificate().unwrap().subject, subject);
         assert!(!format!("{:?}", settings.effective).contains("canary-password"));
+        let ClientAuth::PrivateKeyJwt(key) = settings.proof.unwrap().client_auth else {
+            panic!("another method")
+        };
+        assert_eq!(key.certificate().unwrap().subject, subject);
     }
     let settings = of("", environment).settings();
     let origin = |key: &str| settings.effective.iter().find(|shown| shown.key == key).unwrap().origin.clone();
@@ -131,11 +133,11 @@ fn a_keystore_of_the_java_client_is_taken_unless_something_else_is_said() {
           the password does not fit the file; give the password that the file was made with"]
     );
     for oauth in ["client_auth = \"client_secret_basic\"", "client_secret = \"other\""] {
-        let settings = of(oauth, environment).settings();
-        assert!(settings.proof.client_auth.method().has_secret() && settings.proof.certificate.is_none());
+        let proof = of(oauth, environment).proof();
+        assert!(proof.client_auth.method().has_secret() && proof.certificate.is_none());
     }
-    let own = of("client_auth = \"private_key_jwt\"\nkey_file = \"{keys}/ec.pem\"", environment).settings();
-    assert!(matches!(&own.proof.client_auth, ClientAuth::PrivateKeyJwt(key) if key.algorithm() == "ES256"));
+    let own = of("client_auth = \"private_key_jwt\"\nkey_file = \"{keys}/ec.pem\"", environment).proof();
+    assert!(matches!(&own.client_auth, ClientAuth::PrivateKeyJwt(key) if key.algorithm() == "ES256"));
 }
 
 #[test]
@@ -163,10 +165,9 @@ fn a_password_may_lie_in_a_file_of_its_own_and_be_changed_with_the_key() {
     let sandbox = sandbox("client_auth = \"private_key_jwt\"\nkey_file = \"{keys}/rsa.encrypted.pem\"");
     let path = sandbox.write("password", "canary-password\n");
     let sandbox = sandbox.variable("CAMUNDA_PROXY_OAUTH__KEY_PASSWORD_FILE", &path);
+    let proof = sandbox.proof();
+    assert!(matches!(&proof.client_auth, ClientAuth::PrivateKeyJwt(key) if key.algorithm() == "RS256"));
     let settings = sandbox.settings();
-    assert!(
-        matches!(&settings.proof.client_auth, ClientAuth::PrivateKeyJwt(key) if key.algorithm() == "RS256")
-    );
     assert!(settings.files.contains(&path.into()));
 }
 
@@ -174,7 +175,7 @@ fn a_password_may_lie_in_a_file_of_its_own_and_be_changed_with_the_key() {
 fn the_end_of_a_certificate_is_warned_of() {
     let oauth =
         "client_auth = \"tls_client_auth\"\nkey_file = \"{keys}/ec.pem\"\ncert_file = \"{keys}/ec.cert.pem\"";
-    let proof = sandbox(oauth).settings().proof;
+    let proof = sandbox(oauth).proof();
     let ClientAuth::Mtls(identity) = &proof.client_auth else { panic!("another method") };
     let end = identity.certificate().expires_at;
     let days = |days: u64| Duration::from_secs(days * 86_400 + 1);

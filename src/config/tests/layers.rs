@@ -56,14 +56,14 @@ fn later_layers_count_more_and_every_value_knows_its_origin() {
 fn a_secret_of_digits_stays_a_text() {
     for secret in ["12345678", "007", "true", "[x", "a$b", "1e5", "a,b"] {
         let sandbox = Sandbox::with_credentials().variable("CAMUNDA_PROXY_OAUTH__CLIENT_SECRET", secret);
-        assert_eq!(sandbox.settings().credentials.client_secret.expose(), secret);
+        assert_eq!(sandbox.client().secret.expose(), secret);
     }
     let sandbox = Sandbox::with_credentials().file("[oauth]\nclient_secret = 12345678");
-    assert_eq!(sandbox.settings().credentials.client_secret.expose(), "12345678");
+    assert_eq!(sandbox.client().secret.expose(), "12345678");
     let file = Sandbox::with_credentials();
     let path = file.write("secret", &format!("  {SECRET}-2\r\n"));
     let sandbox = file.variable("CAMUNDA_PROXY_OAUTH__CLIENT_SECRET_FILE", &path);
-    assert_eq!(sandbox.settings().credentials.client_secret.expose(), format!("{SECRET}-2"));
+    assert_eq!(sandbox.client().secret.expose(), format!("{SECRET}-2"));
 }
 
 #[test]

@@ -18,8 +18,8 @@ fn keys_count_more_than_the_credentials_file() {
         .variable("CAMUNDA_PROXY_OAUTH__CLIENT_SECRET", "CANARY-2")
         .variable("CAMUNDA_PROXY_SCOPES__OPTIMIZE__ADDRESS", "https://optimize.example");
     let settings = sandbox.settings();
-    assert_eq!(settings.credentials.client_id, "other");
-    assert_eq!(settings.credentials.client_secret.expose(), "CANARY-2");
+    assert_eq!(sandbox.client().id, "other");
+    assert_eq!(sandbox.client().secret.expose(), "CANARY-2");
     let zeebe = &settings.scopes[&Scope::Zeebe];
     assert_eq!(
         zeebe.grpc_address.as_ref().map(ToString::to_string).as_deref(),
@@ -37,8 +37,8 @@ fn without_a_file_the_environment_holds_the_credentials() {
         .variable("ZEEBE_AUTHORIZATION_SERVER_URL", "http://127.0.0.1:1/oauth/token")
         .variable("ZEEBE_GRPC_ADDRESS", "grpc://127.0.0.1:2");
     let settings = sandbox.settings();
-    assert_eq!(settings.credentials.client_id, "id");
-    assert_eq!(settings.credentials.client_secret.expose(), "007");
+    assert_eq!(sandbox.client().id, "id");
+    assert_eq!(sandbox.client().secret.expose(), "007");
     let id = settings.effective.iter().find(|e| e.key == "oauth.client_id").expect("id");
     assert_eq!(id.origin, "environment variable ZEEBE_CLIENT_ID");
 }
@@ -86,5 +86,5 @@ fn a_file_that_powershell_redirected_is_utf_16_and_read_all_the_same() {
     let text = fs::read_to_string(&path).expect("read");
     let bytes: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(&path, bytes).expect("written");
-    assert_eq!(sandbox.settings().credentials.client_secret.expose(), SECRET);
+    assert_eq!(sandbox.client().secret.expose(), SECRET);
 }

@@ -61,14 +61,14 @@ fn properties_may_escape_their_colons_and_keep_their_hashes() {
     let text = "camunda.client.auth.client-id=id\ncamunda.client.auth.client-secret=a #b\\\\c\n\
                 camunda.client.auth.token-url=https\\://idp/token\ncamunda.client.grpc-address=http\\://localhost\\:26500\n";
     let credentials = parsed(text);
-    assert_eq!(credentials.client_secret.expose(), "a #b\\c");
-    assert_eq!(credentials.token_endpoint, "https://idp/token");
+    assert_eq!(client(&credentials).secret.expose(), "a #b\\c");
+    assert_eq!(client(&credentials).token_endpoint, "https://idp/token");
 }
 
 #[test]
 fn nothing_is_evaluated_and_that_is_said() {
     let credentials = parsed(&exports().replace(&format!("'{SECRET}'"), "\"a$HOME$(id)`id`\""));
-    assert_eq!(credentials.client_secret.expose(), "a$HOME$(id)`id`");
+    assert_eq!(client(&credentials).secret.expose(), "a$HOME$(id)`id`");
     assert_eq!(
         credentials.warnings,
         ["line 3: ZEEBE_CLIENT_SECRET: `$` and backticks are taken as they are; nothing is evaluated"]
@@ -90,7 +90,7 @@ proptest! {
             format!("zeebe.client.secret={secret}"),
         ] {
             let text = exports().replace(&format!("export ZEEBE_CLIENT_SECRET='{SECRET}'"), &line);
-            let read = parsed(&text).client_secret;
+            let read = client(&parsed(&text)).secret.clone();
             prop_assert_eq!(read.expose(), &secret, "{}", line);
         }
     }

@@ -5,9 +5,9 @@ use super::*;
 #[test]
 fn generation_a_is_read_and_its_zeebe_rest_address_derived() {
     let credentials = parsed(&exports());
-    assert_eq!(credentials.client_id, "id.~_-1");
-    assert_eq!(credentials.client_secret.expose(), SECRET);
-    assert_eq!(credentials.token_endpoint, "https://login.cloud.camunda.io/oauth/token");
+    assert_eq!(client(&credentials).id, "id.~_-1");
+    assert_eq!(client(&credentials).secret.expose(), SECRET);
+    assert_eq!(client(&credentials).token_endpoint, "https://login.cloud.camunda.io/oauth/token");
     assert_eq!(credentials.audience.as_deref(), Some("zeebe.camunda.io"));
     let grpc = credentials.grpc_address.expect("gRPC address");
     assert_eq!(grpc.to_string(), format!("https://{CLUSTER}.syd-1.zeebe.camunda.io"));
@@ -34,7 +34,7 @@ fn generation_b_says_everything_three_times_without_a_warning() {
     assert!(new.warnings.is_empty() && new.notes.is_empty(), "{:?} {:?}", new.warnings, new.notes);
     assert_eq!(new.rest_addresses, old.rest_addresses);
     assert_eq!(new.grpc_address, old.grpc_address);
-    assert_eq!(new.client_secret, old.client_secret);
+    assert_eq!(client(&new).secret, client(&old).secret);
 }
 
 #[test]
@@ -76,12 +76,16 @@ fn spring_s_files_have_no_addresses_and_all_are_derived() {
     ];
     for text in spellings {
         let credentials = parsed(&text);
-        assert_eq!(credentials.client_secret.expose(), SECRET, "{text}");
-        let grpc = credentials.grpc_address.expect("gRPC").to_string();
+        assert_eq!(client(&credentials).secret.expose(), SECRET, "{text}");
+        let grpc = credentials.grpc_address.as_ref().expect("gRPC").to_string();
         assert_eq!(grpc, format!("https://{CLUSTER}.bru-2.zeebe.camunda.io"), "{text}");
         let rest = credentials.rest_addresses[&Scope::Zeebe].to_string();
         assert_eq!(rest, format!("https://bru-2.zeebe.camunda.io/{CLUSTER}"), "{text}");
-        assert_eq!(credentials.token_endpoint, "https://login.cloud.camunda.io/oauth/token", "{text}");
+        assert_eq!(
+            client(&credentials).token_endpoint,
+            "https://login.cloud.camunda.io/oauth/token",
+            "{text}"
+        );
         assert_eq!(credentials.notes.len(), 3, "{text}");
     }
 }
@@ -92,7 +96,7 @@ fn newer_names_count_before_older_ones() {
         .replace("export CAMUNDA_OAUTH_URL='https://login", "export CAMUNDA_OAUTH_URL='https://other")
         + "export ZEEBE_GRPC_ADDRESS='grpc://localhost:26500'\nexport ZEEBE_REST_ADDRESS=http://localhost:8080/\n";
     let credentials = parsed(&text);
-    assert_eq!(credentials.token_endpoint, "https://other.cloud.camunda.io/oauth/token");
+    assert_eq!(client(&credentials).token_endpoint, "https://other.cloud.camunda.io/oauth/token");
     assert_eq!(credentials.grpc_address.expect("gRPC").to_string(), "http://localhost:26500");
     assert_eq!(credentials.rest_addresses[&Scope::Zeebe].to_string(), "http://localhost:8080");
     assert_eq!(credentials.warnings.len(), 2, "{:?}", credentials.warnings);
@@ -101,7 +105,7 @@ fn newer_names_count_before_older_ones() {
 #[test]
 fn id_and_secret_are_taken_from_one_family_of_names() {
     let credentials = parsed(&(exports() + "export CAMUNDA_CLIENT_ID='other'\n"));
-    assert_eq!(credentials.client_id, "id.~_-1");
+    assert_eq!(client(&credentials).id, "id.~_-1");
 }
 
 #[test]

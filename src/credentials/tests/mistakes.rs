@@ -5,12 +5,12 @@ use super::*;
 #[test]
 fn the_last_duplicate_counts_with_a_warning_that_shows_no_value() {
     let credentials = parsed(&(exports() + "export ZEEBE_CLIENT_SECRET='CANARY-2'\n"));
-    assert_eq!(credentials.client_secret.expose(), "CANARY-2");
+    assert_eq!(client(&credentials).secret.expose(), "CANARY-2");
     assert_eq!(credentials.warnings, ["ZEEBE_CLIENT_SECRET is set twice (line 3, line 13): the last counts"]);
     let json = r#"{"ZEEBE_CLIENT_SECRET":"a",
         "ZEEBE_CLIENT_SECRET":"b","ZEEBE_CLIENT_ID":"i","CAMUNDA_OAUTH_URL":"http://localhost/t","ZEEBE_ADDRESS":"h"}"#;
     let credentials = parsed(json);
-    assert_eq!((credentials.client_secret.expose(), credentials.warnings.len()), ("b", 1));
+    assert_eq!((client(&credentials).secret.expose(), credentials.warnings.len()), ("b", 1));
 }
 
 #[test]
