@@ -13,13 +13,16 @@ mod client_auth;
 mod client_identity;
 mod clock;
 mod demand;
+mod discovery;
 mod endpoint;
 mod entry;
+mod free;
 mod identity;
 mod life;
 mod log;
 mod measures;
 mod pace;
+mod preset;
 mod quarantine;
 mod rejection;
 mod renewal;
@@ -42,7 +45,9 @@ pub use client_identity::ClientIdentity;
 pub use clock::Clock;
 pub use demand::{Demand, Outcome};
 pub use endpoint::Endpoint;
+pub use free::Free;
 pub use measures::Measured;
+pub use preset::Preset;
 pub use rejection::Verdict;
 pub use request::TokenRequest;
 pub use signing_key::{KeyError, SigningKey};
@@ -55,6 +60,7 @@ pub use store::{
 pub use token::Token;
 pub use tokens::Tokens;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,8 +72,18 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The identity provider whose settings are known.
+    pub preset: Option<Preset>,
+    /// The address of the preset's provider.
+    pub server: Option<String>,
+    /// The realm of `keycloak`.
+    pub realm: Option<String>,
+    /// The tenant of `entra`.
+    pub tenant: Option<String>,
     /// The token endpoint (RFC 6749 §3.2).
     pub url: Option<String>,
+    /// The issuer, whose metadata name the token endpoint.
+    pub issuer: Option<String>,
     /// The client id.
     pub client_id: Option<String>,
     /// The client secret.
@@ -100,6 +116,10 @@ pub struct Config {
     pub oauth_scope: Option<String>,
     /// The `resource` parameter (RFC 8707), for providers that want one.
     pub resource: Option<String>,
+    /// Further parameters. One that has the name of another is sent in its place.
+    pub parameters: BTreeMap<String, Free>,
+    /// Further header fields. One that has the name of another is sent in its place.
+    pub headers: BTreeMap<String, Free>,
     /// Allows the token endpoint to be plaintext beyond loopback: the client secret can then be read on the way.
     pub allow_plaintext: bool,
     /// PEM file of authorities to trust for the token endpoint, besides the system's.
@@ -118,7 +138,12 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            preset: None,
+            server: None,
+            realm: None,
+            tenant: None,
             url: None,
+            issuer: None,
             client_id: None,
             client_secret: None,
             client_secret_file: None,
@@ -134,6 +159,8 @@ impl Default for Config {
             workload_token_file: None,
             oauth_scope: None,
             resource: None,
+            parameters: BTreeMap::new(),
+            headers: BTreeMap::new(),
             allow_plaintext: false,
             ca_file: None,
             wait: Duration::from_secs(10),

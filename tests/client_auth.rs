@@ -209,6 +209,7 @@ async fn each_request_shows_its_own_certificate() {
     let (ec, rsa) = (identity("ec"), identity("rsa"));
     let request = |client_auth: ClientAuth, certificate: Option<&Arc<ClientIdentity>>| TokenRequest {
         endpoint: camunda.addresses().token_endpoint.clone(),
+        by_issuer: false,
         client_id: camunda.client_id().to_owned(),
         client_auth,
         certificate: certificate.cloned(),

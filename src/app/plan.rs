@@ -112,13 +112,14 @@ impl Plan {
 pub fn token_request(client: &Client, proof: &ClientProof, scope: &ScopeSettings) -> TokenRequest {
     TokenRequest {
         endpoint: client.token_endpoint.clone(),
+        by_issuer: client.by_issuer,
         client_id: client.id.clone(),
         client_auth: proof.client_auth.clone(),
         certificate: proof.certificate.clone(),
         audience: scope.audience.clone(),
         oauth_scope: client.oauth_scope.clone(),
         resource: client.resource.clone(),
-        extra: BTreeMap::new(),
-        headers: BTreeMap::new(),
+        extra: client.parameters.clone(),
+        headers: client.headers.clone(),
     }
 }

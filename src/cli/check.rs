@@ -46,12 +46,14 @@ fn report(settings: &Settings) -> Value {
         .iter()
         .map(|(scope, scope_settings)| (scope.name().to_owned(), scope_report(scope_settings)))
         .collect();
+    let client = settings.credentials.authorization.client();
     json!({
         "valid": true,
         "authorization": settings.credentials.authorization.kind().name(),
-        "client_id": settings.credentials.authorization.client().map(|client| &client.id),
+        "client_id": client.map(|client| &client.id),
         "client_auth": settings.proof.as_ref().map(|proof| proof.client_auth.method()),
-        "token_endpoint": settings.credentials.authorization.client().map(|client| &client.token_endpoint),
+        "token_endpoint": client.filter(|client| !client.by_issuer).map(|client| &client.token_endpoint),
+        "issuer": client.filter(|client| client.by_issuer).map(|client| &client.token_endpoint),
         "cluster_id": settings.credentials.cluster_id,
         "listeners": settings.listeners.iter().map(|listener| listener.address.to_string()).collect::<Vec<_>>(),
         "admin": settings.config.admin.address.to_string(),
@@ -97,7 +99,8 @@ fn told(settings: &Settings) -> String {
         (Authorization::OAuth(client), Some(proof)) => {
             lines.push(format!("client id       {}", client.id));
             lines.push(format!("client auth     {}", proof.client_auth.method().name()));
-            lines.push(format!("token endpoint  {}", client.token_endpoint));
+            let what = if client.by_issuer { "issuer" } else { "token endpoint" };
+            lines.push(format!("{what:15} {}", client.token_endpoint));
         }
         (other, _) => lines.push(format!("authorization   {}", other.told())),
     }

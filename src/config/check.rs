@@ -28,6 +28,9 @@ pub(super) fn check(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Pr
             refuse(key, &format!("{key} and {key}_file are both set"), "keep one of them");
         }
     }
+    if oauth.url.is_some() && oauth.issuer.is_some() {
+        refuse("oauth.issuer", "oauth.url and oauth.issuer are both set", "keep one of them");
+    }
     if own.kind.is_none() && own.username.is_some() && (own.value.is_some() || own.value_file.is_some()) {
         let message = "both a user and a whole field are set, so requests could be authorized in two ways";
         refuse("authorization.username", message, "keep one, or set authorization.kind");

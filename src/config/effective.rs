@@ -86,7 +86,8 @@ fn from_credentials(
         Authorization::OAuth(client) => {
             add(Key::ClientId, Some(client.id.clone()), "");
             add(Key::ClientSecret, redacted().filter(|_| !client.secret.is_empty()), "");
-            add(Key::TokenEndpoint, Some(client.token_endpoint.clone()), "default of Camunda's SaaS");
+            let key = if client.by_issuer { Key::Issuer } else { Key::TokenEndpoint };
+            add(key, Some(client.token_endpoint.clone()), "default of Camunda's SaaS");
             add(Key::OauthScope, client.oauth_scope.clone(), "");
             add(Key::Resource, client.resource.clone(), "");
         }
@@ -99,7 +100,8 @@ fn from_credentials(
     }
     for (scope, settings) in scopes {
         add(Key::Address(*scope), settings.address.as_ref().map(ToString::to_string), derived);
-        add(Key::Audience(*scope), settings.audience.clone(), "default for this address");
+        let none = credentials.audiences.get(scope).filter(|audience| audience.is_empty());
+        add(Key::Audience(*scope), settings.audience.as_ref().or(none).cloned(), "default for this address");
         add(Key::GrpcAddress, settings.grpc_address.as_ref().map(ToString::to_string), derived);
     }
     found

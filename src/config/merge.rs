@@ -8,7 +8,7 @@ use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::upstream_address::UpstreamAddress;
 
-use super::{Config, Sources, environment, file};
+use super::{Config, Sources, environment, file, preset};
 
 /// The credentials with what the configuration says over them.
 pub(super) fn credentials(
@@ -21,6 +21,7 @@ pub(super) fn credentials(
         draft.want_no_secret();
     }
     override_with(&mut draft, config, origin)?;
+    preset::fall_back(&mut draft, &config.oauth, origin)?;
     let mut problems = plaintext(&draft, config);
     let finished = draft.finish().map_err(|more| problems.extend(more));
     let named = |problems| match &config.credentials {
@@ -95,6 +96,7 @@ fn override_with(
     };
     let oauth = &config.oauth;
     set(Key::TokenEndpoint, &oauth.url);
+    set(Key::Issuer, &oauth.issuer);
     set(Key::ClientId, &oauth.client_id);
     set(Key::OauthScope, &oauth.oauth_scope);
     set(Key::Resource, &oauth.resource);
@@ -127,7 +129,7 @@ fn override_with(
 }
 
 /// What a file holds that holds a secret and nothing else.
-fn secret_of(
+pub(super) fn secret_of(
     path: &Path,
     key: &str,
     what: &str,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::problem::Problem;
 
-use super::Config;
+use super::{Config, free};
 
 /// One of them: its key, its path, and what it holds.
 pub(super) struct OpenFile<'a> {
@@ -28,9 +28,10 @@ pub(super) fn open_files(config: &Config) -> Vec<OpenFile<'_>> {
         ("store.key_file", &config.store.key_file, "key of the store"),
     ];
     let named = named.into_iter().filter_map(|(key, path, holds)| Some((key, path.as_deref()?, holds)));
+    let free = free::files(oauth).map(|path| ("oauth", path.as_path(), "secret"));
     let listeners = config.listener.iter().filter_map(|listener| listener.tls.as_ref());
     let keys = listeners.map(|tls| ("listener", tls.key_file.as_path(), "private key"));
-    let open = named.chain(keys).filter(|(_, path, _)| is_open(path));
+    let open = named.chain(free).chain(keys).filter(|(_, path, _)| is_open(path));
     open.map(|(key, path, holds)| OpenFile { key, path, holds }).collect()
 }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use figment::Figment;
 
-use crate::credentials::{Credentials, saas_hosts};
+use crate::credentials::{Authorization, Credentials, saas_hosts};
 use crate::listener;
 use crate::problem::Problem;
 use crate::proxy::relay;
@@ -18,7 +18,7 @@ use super::client_auth::{self, ClientProof};
 use super::effective::{self, Effective};
 use super::open_files::{OpenFile, open_files};
 use super::store::{self, StoreSettings};
-use super::{Config, Hosts, Scopes, Sources, check, collect, keystore, merge};
+use super::{Config, Hosts, Scopes, Sources, check, collect, free, keystore, merge};
 
 /// What a process runs with. Made by [`Settings::load`] alone, so whoever holds one need not check it again.
 #[derive(Clone, Debug)]
@@ -112,7 +112,9 @@ impl Settings {
         if unread && config.credentials.is_none() {
             return Err(problems);
         }
-        let credentials = match merge::credentials(&config, sources, &origin) {
+        let free =
+            free::read(&config.oauth, &origin).map_err(|more| problems.extend(more)).unwrap_or_default();
+        let mut credentials = match merge::credentials(&config, sources, &origin) {
             Ok(credentials) => credentials,
             Err(more) => {
                 problems.extend(more);
@@ -120,6 +122,9 @@ impl Settings {
                 return Err(without_repetition(problems));
             }
         };
+        if let Authorization::OAuth(client) = &mut credentials.authorization {
+            (client.parameters, client.headers) = free;
+        }
         let proof = credentials.authorization.client();
         let proof = proof.map(|client| client_auth::client_proof(&config.oauth, client, &origin)).transpose();
         let proof = match proof {
@@ -129,7 +134,12 @@ impl Settings {
                 return Err(without_repetition(problems));
             }
         };
-        let store = store::store(&config.store, proof.as_ref().map(|proof| &proof.client_auth), &sources.environment, &origin)?;
+        let store = store::store(
+            &config.store,
+            proof.as_ref().map(|proof| &proof.client_auth),
+            &sources.environment,
+            &origin,
+        )?;
         let scopes = scopes(&config, &credentials);
         if scopes.is_empty() {
             let origin =
@@ -154,6 +164,7 @@ impl Settings {
         ] {
             files.extend(named.clone());
         }
+        files.extend(free::files(oauth).cloned());
         let mut warnings = credentials.warnings.clone();
         if !config.strict {
             warnings.extend(open_files(&config).iter().map(OpenFile::warning));
@@ -230,7 +241,10 @@ fn scopes(config: &Config, credentials: &Credentials) -> BTreeMap<Scope, ScopeSe
                 && credentials.audience.is_none()
                 && saas_hosts::domain(&at.host).is_none();
             let default = || saas_hosts::default_audience(scope, Some(at), credentials.audience.as_deref());
-            credentials.audiences.get(&scope).cloned().or_else(|| default().filter(|_| !by_oauth_scope))
+            let audience = credentials.audiences.get(&scope).cloned();
+            let audience = audience.or_else(|| default().filter(|_| !by_oauth_scope));
+            // An empty one says that none is to be sent.
+            audience.filter(|audience| !audience.is_empty())
         };
         let migrated = address.as_ref().and_then(saas_hosts::migrated);
         let migrated = migrated.map(|address| Migrated { audience: audience(&address), address });

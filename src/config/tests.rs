@@ -14,6 +14,7 @@ mod client_auth;
 mod layers;
 mod merged;
 mod mistakes;
+mod presets;
 mod store;
 mod template;
 

@@ -1,5 +1,6 @@
 //! How requests are authorized: with OAuth's tokens, or with what needs no token endpoint.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -94,12 +95,18 @@ pub struct Client {
     pub id: String,
     /// The client secret.
     pub secret: Secret,
-    /// The token endpoint (RFC 6749 §3.2): an absolute `https` or `http` URL.
+    /// The token endpoint (RFC 6749 §3.2), or the issuer: an absolute `https` or `http` URL.
     pub token_endpoint: String,
+    /// `token_endpoint` is the issuer, whose metadata name the token endpoint.
+    pub by_issuer: bool,
     /// OAuth's own `scope` parameter.
     pub oauth_scope: Option<String>,
     /// The `resource` parameter (RFC 8707).
     pub resource: Option<String>,
+    /// Further parameters of token requests.
+    pub parameters: BTreeMap<String, Secret>,
+    /// Further header fields of token requests.
+    pub headers: BTreeMap<String, Secret>,
 }
 
 impl Authorization {
@@ -139,7 +146,7 @@ impl Authorization {
         }
     }
 
-    /// Takes over what a rotation changes: id and secret, user and password, or the field. Tells whether anything did;
+    /// Takes over what a rotation changes: id, secret, free parameters and fields, user and password, or the field. Tells whether anything did;
     /// everything else needs a restart.
     pub fn rotate(&mut self, new: &Authorization) -> bool {
         let before = self.clone();
@@ -147,6 +154,8 @@ impl Authorization {
             (Authorization::OAuth(ours), Authorization::OAuth(theirs)) => {
                 ours.id.clone_from(&theirs.id);
                 ours.secret.clone_from(&theirs.secret);
+                ours.parameters.clone_from(&theirs.parameters);
+                ours.headers.clone_from(&theirs.headers);
             }
             (ours, theirs) if ours.kind() == theirs.kind() => ours.clone_from(theirs),
             _ => {}

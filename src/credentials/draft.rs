@@ -18,6 +18,8 @@ pub struct Draft {
     /// By meaning, and there by the name's place: the first that is not empty counts.
     found: BTreeMap<(Key, usize), Variable>,
     pub(super) overrides: BTreeMap<Key, Variable>,
+    /// What counts where nothing else is said.
+    fallbacks: BTreeMap<Key, Variable>,
     /// The client proves who it is by other means.
     pub(super) secretless: bool,
     /// Names that mean nothing here; one of them may be a slip.
@@ -47,6 +49,21 @@ impl Draft {
     /// Sets what counts more than the file. `name` and `origin` say where it comes from.
     pub fn set(&mut self, key: Key, name: &str, value: Secret, origin: String) {
         self.overrides.insert(key, Variable { name: name.to_owned(), value, origin });
+    }
+
+    /// Sets what counts less than everything else.
+    pub fn fall_back(&mut self, key: Key, name: &str, value: Secret, origin: String) {
+        self.fallbacks.insert(key, Variable { name: name.to_owned(), value, origin });
+    }
+
+    /// What counts for a meaning.
+    pub fn value(&self, key: Key) -> Option<&str> {
+        self.first(key).map(|variable| variable.value.expose().trim())
+    }
+
+    /// Whether anything says where tokens are to be had.
+    pub fn has_endpoint(&self) -> bool {
+        self.first(self.endpoint_key()).is_some()
     }
 
     /// The client proves who it is by other means than a secret, so that none is missing.
@@ -84,7 +101,9 @@ impl Draft {
     fn of(reading: Reading) -> Draft {
         let mut draft = Draft { warnings: reading.warnings, ..Draft::default() };
         for variable in reading.variables {
-            let Some(place) = names::lookup(&variable.name) else {
+            let Some(place) =
+                names::lookup(&variable.name).map(|place| names::issuer_or_endpoint(place, &variable))
+            else {
                 draft.unknown.push(variable);
                 continue;
             };
@@ -100,13 +119,23 @@ impl Draft {
 
     /// What counts for a meaning. Empty values are taken as not set.
     pub(super) fn first(&self, key: Key) -> Option<&Variable> {
-        self.overrides.get(&key).or_else(|| self.all(key).next())
+        self.overrides.get(&key).or_else(|| self.all(key).next()).or_else(|| self.fallbacks.get(&key))
+    }
+
+    /// Which of the two leads to the token endpoint. What counts more decides, and else the one that needs no look.
+    pub(super) fn endpoint_key(&self) -> Key {
+        let set: [&dyn Fn(&Key) -> bool; 3] =
+            [&|key| self.overrides.contains_key(key), &|key| self.all(*key).next().is_some(), &|key| {
+                self.fallbacks.contains_key(key)
+            }];
+        let keys = [Key::TokenEndpoint, Key::Issuer];
+        set.iter().find_map(|set| keys.into_iter().find(|key| set(key))).unwrap_or(Key::TokenEndpoint)
     }
 
     /// The addresses that count and are addresses, the token endpoint's included.
     pub(super) fn addresses(&self) -> impl Iterator<Item = (Key, &Variable, UpstreamAddress)> {
         let rest = Scope::ALL.into_iter().map(Key::Address);
-        let endpoint = Some(Key::TokenEndpoint).filter(|_| self.kind() == Kind::OAuth);
+        let endpoint = Some(self.endpoint_key()).filter(|_| self.kind() == Kind::OAuth);
         endpoint.into_iter().chain([Key::GrpcAddress]).chain(rest).filter_map(|key| {
             let variable = self.first(key)?;
             let before_query = variable.value.expose().split('?').next()?;

@@ -35,7 +35,7 @@ pub(super) fn finish(mut draft: Draft) -> Result<Credentials, Vec<Problem>> {
     for key in named {
         draft.warn_of_differences(*key, |a, b| a == b);
     }
-    let endpoint_key = Some(Key::TokenEndpoint).filter(|_| kind == Kind::OAuth);
+    let endpoint_key = Some(draft.endpoint_key()).filter(|_| kind == Kind::OAuth);
     for key in endpoint_key.into_iter().chain([Key::GrpcAddress, Key::Address(Scope::Zeebe)]) {
         draft.warn_of_differences(key, same_address);
     }
@@ -82,7 +82,7 @@ pub(super) fn finish(mut draft: Draft) -> Result<Credentials, Vec<Problem>> {
             .push(format!("CAMUNDA_CREDENTIALS_SCOPES: {name:?} is no scope that this proxy knows"));
     }
     let addressless = derived.grpc_address.is_none() && derived.rest_addresses.is_empty();
-    let endpointless = derived.token_endpoint.is_none() && draft.first(Key::TokenEndpoint).is_none();
+    let endpointless = derived.token_endpoint.is_none() && !draft.has_endpoint();
     let mut absent = absent(&draft, kind, endpointless);
     if addressless && problems.is_empty() {
         absent.push(("an address of the cluster", Key::GrpcAddress));
@@ -97,7 +97,7 @@ pub(super) fn finish(mut draft: Draft) -> Result<Credentials, Vec<Problem>> {
     };
     Ok(Credentials {
         authorization,
-        audience: text(Key::Audience(Scope::Zeebe)),
+        audience: text(Key::Audience(Scope::Zeebe)).filter(|audience| !audience.is_empty()),
         audiences: Scope::ALL.into_iter().filter_map(|s| Some((s, text(Key::Audience(s))?))).collect(),
         scopes: derived.granted,
         unknown_scopes,
@@ -165,8 +165,11 @@ fn authorization(
             id: id?.value.expose().trim().to_owned(),
             secret: secret.map_or("", |secret| secret.value.expose().trim()).into(),
             token_endpoint: token_endpoint?,
+            by_issuer: draft.endpoint_key() == Key::Issuer,
             oauth_scope: text(Key::OauthScope),
             resource: text(Key::Resource),
+            parameters: BTreeMap::new(),
+            headers: BTreeMap::new(),
         })),
         (Kind::Basic, _, (user, password)) => authorization::basic(user?, password?),
         (Kind::Header, ..) => authorization::header(draft.first(Key::HeaderValue)?),
@@ -226,11 +229,17 @@ fn address(draft: &Draft, key: Key, problems: &mut Vec<Problem>) -> Option<Upstr
 
 /// The token endpoint as it is sent to: it may have a query, which some providers want.
 fn endpoint(draft: &Draft, problems: &mut Vec<Problem>) -> Option<String> {
-    let variable = draft.first(Key::TokenEndpoint)?;
+    let key = draft.endpoint_key();
+    let variable = draft.first(key)?;
     let text = variable.value.expose().trim();
-    let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let mut text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    if key == Key::Issuer {
+        // Some clients are given the address of the metadata.
+        text = text.trim_end_matches("/.well-known/openid-configuration").to_owned();
+    }
     let before_query = text.split('?').next().unwrap_or_default();
     let message = match before_query.parse::<UpstreamAddress>() {
+        Ok(_) if key == Key::Issuer && text.contains('?') => "an issuer has no query".to_owned(),
         Ok(_) if text.contains('#') || text.contains(char::is_whitespace) => {
             "it holds a fragment or a blank".to_owned()
         }
@@ -238,7 +247,11 @@ fn endpoint(draft: &Draft, problems: &mut Vec<Problem>) -> Option<String> {
         Ok(_) => "the scheme is neither https nor http".to_owned(),
         Err(error) => error.to_string(),
     };
-    problems.push(mistake(variable, message, "write https://login.cloud.camunda.io/oauth/token".to_owned()));
+    let example = match key {
+        Key::Issuer => "write https://keycloak.example.com/realms/camunda-platform",
+        _ => "write https://login.cloud.camunda.io/oauth/token",
+    };
+    problems.push(mistake(variable, message, example.to_owned()));
     None
 }
 
@@ -274,15 +287,23 @@ fn origins(draft: &Draft) -> BTreeMap<Key, String> {
     };
     let scopes = Scope::ALL.into_iter().flat_map(|scope| [Key::Audience(scope), Key::Address(scope)]);
     let authorization = [Key::Kind, Key::Username, Key::Password, Key::HeaderValue];
-    [Key::ClientId, Key::ClientSecret, Key::TokenEndpoint, Key::OauthScope, Key::Resource, Key::GrpcAddress]
-        .into_iter()
-        .chain(authorization)
-        .chain(scopes)
-        .filter_map(|key| {
-            let variable = chosen(key)?;
-            // A key of the configuration is known by its own name.
-            let is_named = variable.name == key.to_string();
-            Some((key, if is_named { variable.origin.clone() } else { variable.shown_origin() }))
-        })
-        .collect()
+    [
+        Key::ClientId,
+        Key::ClientSecret,
+        Key::TokenEndpoint,
+        Key::Issuer,
+        Key::OauthScope,
+        Key::Resource,
+        Key::GrpcAddress,
+    ]
+    .into_iter()
+    .chain(authorization)
+    .chain(scopes)
+    .filter_map(|key| {
+        let variable = chosen(key)?;
+        // A key of the configuration is known by its own name.
+        let is_named = variable.name == key.to_string();
+        Some((key, if is_named { variable.origin.clone() } else { variable.shown_origin() }))
+    })
+    .collect()
 }

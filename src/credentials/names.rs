@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::scope::Scope;
 
+use super::text::Variable;
+
 /// What a variable says. Shown as the configuration key that overrides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
@@ -27,6 +29,8 @@ pub enum Key {
     HeaderValue,
     /// The token endpoint.
     TokenEndpoint,
+    /// The issuer, whose metadata name the token endpoint.
+    Issuer,
     /// OAuth's own `scope` parameter.
     OauthScope,
     /// The `resource` parameter.
@@ -60,6 +64,7 @@ impl fmt::Display for Key {
             Key::Password => f.write_str("authorization.password"),
             Key::HeaderValue => f.write_str("authorization.value"),
             Key::TokenEndpoint => f.write_str("oauth.url"),
+            Key::Issuer => f.write_str("oauth.issuer"),
             Key::OauthScope => f.write_str("oauth.oauth_scope"),
             Key::Resource => f.write_str("oauth.resource"),
             Key::Audience(scope) => write!(f, "scopes.{scope}.audience"),
@@ -103,8 +108,9 @@ const NAMES: &[(Key, &str)] = &[
     (Key::TokenEndpoint, "ZEEBE_AUTHORIZATION_SERVER_URL"),
     (Key::TokenEndpoint, "CAMUNDA_AUTHORIZATION_SERVER_URL"),
     (Key::TokenEndpoint, "CAMUNDA_CLIENT_AUTH_TOKENURL"),
-    (Key::TokenEndpoint, "CAMUNDA_CLIENT_AUTH_ISSUER"),
     (Key::TokenEndpoint, "ZEEBE_CLIENT_CLOUD_AUTHURL"),
+    (Key::Issuer, "CAMUNDA_CLIENT_AUTH_ISSUERURL"),
+    (Key::Issuer, "CAMUNDA_CLIENT_AUTH_ISSUER"),
     (Key::OauthScope, "CAMUNDA_OAUTH_SCOPE"),
     (Key::OauthScope, "CAMUNDA_TOKEN_SCOPE"),
     (Key::OauthScope, "ZEEBE_TOKEN_SCOPE"),
@@ -158,6 +164,17 @@ const NAMES: &[(Key, &str)] = &[
 /// `services.worker.environment.ZEEBE_ADDRESS` of a compose file, is known by its end.
 pub(super) fn lookup(name: &str) -> Option<(Key, usize)> {
     exact(name).or_else(|| lookup(name.split_once('.')?.1))
+}
+
+/// `camunda.client.auth.issuer` once was the token endpoint, whatever its name says: such a URL ends with `/token`.
+pub(super) fn issuer_or_endpoint((key, place): (Key, usize), variable: &Variable) -> (Key, usize) {
+    let before_query = variable.value.expose().trim().split('?').next().unwrap_or_default();
+    match key {
+        Key::Issuer if before_query.trim_end_matches('/').ends_with("/token") => {
+            (Key::TokenEndpoint, of(Key::TokenEndpoint).count() + place)
+        }
+        key => (key, place),
+    }
 }
 
 fn exact(name: &str) -> Option<(Key, usize)> {

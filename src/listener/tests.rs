@@ -52,6 +52,7 @@ fn worker(upstream: &TcpListener) -> Rc<Shared> {
     let tokens = Tokens::new(&oauth::Config::default(), Arc::new(Granted), Clock::system());
     let source = tokens.source(TokenRequest {
         endpoint: "http://127.0.0.1/token".to_owned(),
+        by_issuer: false,
         client_id: "id".to_owned(),
         certificate: None,
         client_auth: ClientAuth::Post(Secret::from("secret")),

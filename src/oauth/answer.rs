@@ -18,6 +18,11 @@ use super::request::TokenRequest;
 pub trait Ask: Send + Sync {
     /// One request, one answer of any status; a failure when there was no answer.
     fn ask(&self, request: &TokenRequest) -> Asked;
+
+    /// The token endpoint that is asked, as it may be shown; the issuer while only that is known.
+    fn shown(&self, request: &TokenRequest) -> String {
+        request.shown()
+    }
 }
 
 /// A request under way.

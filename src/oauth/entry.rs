@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::answer::{Answer, Cause, Failure, Grant};
+use super::answer::{Answer, Ask, Cause, Failure, Grant};
 use super::clock::{Clock, Deadline};
 use super::demand::Demands;
 use super::life;
@@ -27,6 +27,7 @@ use super::token::Token;
 pub(super) struct Entry {
     pub(super) id: u64,
     pub(super) request: TokenRequest,
+    pub(super) ask: Arc<dyn Ask>,
     pub(super) clock: Clock,
     pub(super) pace: Arc<Pace>,
     pub(super) client: Arc<Client>,

@@ -20,12 +20,15 @@ impl TokenRequest {
         parts.count(self.extra.len());
         for (name, value) in &self.extra {
             parts.add(Some(name));
-            parts.add(Some(value));
+            parts.add(Some(value.expose()));
         }
         parts.count(self.headers.len());
         for (name, value) in &self.headers {
             parts.add(Some(name));
             parts.add(Some(value.expose()));
+        }
+        if self.by_issuer {
+            parts.add(Some("by issuer"));
         }
         parts.0
     }
@@ -76,10 +79,11 @@ mod tests {
     fn whatever_makes_another_token_makes_another_identity_and_the_secret_does_not() {
         let one = request("a");
         let text = |text: &str| Some(text.to_owned());
-        let pair = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
+        let pair = |name: &str, value: &str| [(name.to_owned(), value.into())];
         let headers = |name: &str, value: &str| [(name.to_owned(), value.into())].into();
         let others = [
             TokenRequest { endpoint: "https://login.example/oauth/tokens".into(), ..one.clone() },
+            TokenRequest { by_issuer: true, ..one.clone() },
             TokenRequest { client_id: "ida".into(), ..one.clone() },
             TokenRequest { audience: None, ..one.clone() },
             TokenRequest { audience: text(""), ..one.clone() },

@@ -16,7 +16,7 @@ use crate::metrics::Histogram;
 /// Between two starts: a second, and a tenth for timers and the network's own variation.
 const BETWEEN_STARTS: Duration = Duration::from_millis(1100);
 /// From an answer to the next start: then the two arrivals are a second apart, however slow the connection was.
-const AFTER_ANSWER: Duration = Duration::from_secs(1);
+pub(super) const AFTER_ANSWER: Duration = Duration::from_secs(1);
 /// Longer nobody waits for an answer: a request that is held up for 30 s must not stop the others.
 pub(super) const AFTER_SILENCE: Duration = Duration::from_secs(3);
 

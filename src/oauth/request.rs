@@ -14,8 +14,10 @@ use crate::secret::Secret;
 /// What a token is asked for with. Two requests that differ in anything never share a token.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TokenRequest {
-    /// The token endpoint's URL.
+    /// The token endpoint's URL, or the issuer.
     pub endpoint: String,
+    /// `endpoint` is the issuer, whose metadata name the token endpoint.
+    pub by_issuer: bool,
     /// The client id.
     pub client_id: String,
     /// How the client proves who it is.
@@ -29,7 +31,7 @@ pub struct TokenRequest {
     /// The `resource` parameter (RFC 8707).
     pub resource: Option<String>,
     /// Further parameters. One that has the name of a parameter above is sent in its place.
-    pub extra: BTreeMap<String, String>,
+    pub extra: BTreeMap<String, Secret>,
     /// Further header fields, names in lower case. One that has the name of a field of ours is sent in its place.
     pub headers: BTreeMap<String, Secret>,
 }
@@ -54,7 +56,7 @@ impl TokenRequest {
         ]);
         let own = own.filter(|(name, _)| !self.extra.contains_key(*name));
         let own = own.filter_map(|(name, value)| Some((name, value?)));
-        let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.expose()));
         let pairs = own.chain(extra).map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
         pairs.collect::<Vec<_>>().join("&")
     }
@@ -75,15 +77,7 @@ impl TokenRequest {
 
     /// The endpoint as logs and status show it: no user info and no query, either of which may hold a secret.
     pub(super) fn shown(&self) -> String {
-        let whole = self.endpoint.split(['?', '#']).next().unwrap_or_default();
-        match whole.split_once("://") {
-            Some((scheme, rest)) => {
-                let (authority, path) = rest.split_once('/').map_or((rest, ""), |(a, p)| (a, p));
-                let host = authority.rsplit('@').next().unwrap_or_default();
-                format!("{scheme}://{host}/{path}")
-            }
-            None => whole.rsplit('@').next().unwrap_or_default().to_owned(),
-        }
+        shown(&self.endpoint)
     }
 
     /// Who asks whom.
@@ -107,6 +101,19 @@ impl TokenRequest {
     pub(super) fn differs_in_client_auth_only(&self, other: &TokenRequest) -> bool {
         let (client_auth, certificate) = (self.client_auth.clone(), self.certificate.clone());
         *self == TokenRequest { client_auth, certificate, ..other.clone() }
+    }
+}
+
+/// A URL without user info and query.
+pub(super) fn shown(url: &str) -> String {
+    let whole = url.split(['?', '#']).next().unwrap_or_default();
+    match whole.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_once('/').map_or((rest, ""), |(a, p)| (a, p));
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}/{path}")
+        }
+        None => whole.rsplit('@').next().unwrap_or_default().to_owned(),
     }
 }
 
@@ -144,6 +151,7 @@ pub(super) mod tests {
     pub(crate) fn request(audience: &str) -> TokenRequest {
         TokenRequest {
             endpoint: "https://login.example/oauth/token".into(),
+            by_issuer: false,
             client_id: "id".into(),
             client_auth: ClientAuth::Post("canary-secret".into()),
             certificate: None,
@@ -159,7 +167,7 @@ pub(super) mod tests {
     fn nothing_secret_is_shown() {
         let made = TokenRequest {
             endpoint: "https://user:canary-password@Login.Example.:8443/oauth/token?key=canary-key".into(),
-            extra: [("assertion".to_owned(), "canary-assertion".to_owned())].into(),
+            extra: [("assertion".to_owned(), "canary-assertion".into())].into(),
             headers: [("x-api-key".to_owned(), "canary-key".into())].into(),
             ..request("a")
         };

@@ -83,7 +83,7 @@ impl TokenSource {
         let inner = entry.state();
         let (renew_on_401, paused_until) = entry.rejection.renewing();
         Status {
-            endpoint: Some(entry.request.shown()),
+            endpoint: Some(entry.ask.shown(&entry.request)),
             audience: entry.request.audience.clone(),
             state: self.state(&inner, plan),
             generation: token.as_ref().map(|token| token.generation()),

@@ -5,6 +5,7 @@ mod early;
 mod flight;
 mod golden;
 mod idle;
+mod issuer;
 mod lives;
 mod outage;
 mod over_tcp;

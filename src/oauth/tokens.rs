@@ -118,6 +118,7 @@ impl Tokens {
             share,
             id: registry.ids.fetch_add(1, Ordering::Relaxed),
             request: request.clone(),
+            ask: registry.ask.clone(),
             clock: registry.clock.clone(),
             pace,
             client,

@@ -120,6 +120,7 @@ pub(crate) fn engines(
 pub(crate) fn request(audience: &str) -> TokenRequest {
     TokenRequest {
         endpoint: "https://login.example/oauth/token".into(),
+        by_issuer: false,
         client_id: "id".into(),
         client_auth: ClientAuth::Post("canary-secret".into()),
         certificate: None,

@@ -100,3 +100,26 @@ proptest! {
         let _ = Credentials::parse(&text);
     }
 }
+
+#[test]
+fn an_issuer_is_told_from_the_token_endpoint_that_once_had_its_name() {
+    let client = |line: &str| {
+        let text = format!(
+            "CAMUNDA_CLIENT_ID=i\nCAMUNDA_CLIENT_SECRET=s\nZEEBE_REST_ADDRESS=http://localhost\n{line}\n"
+        );
+        let client = client(&parsed(&text)).clone();
+        (client.token_endpoint, client.by_issuer)
+    };
+    let endpoint = "https://k/realms/c/protocol/openid-connect/token";
+    let issuer = ("https://k/realms/c".to_owned(), true);
+    assert_eq!(client(&format!("camunda.client.auth.issuer={endpoint}")), (endpoint.to_owned(), false));
+    assert_eq!(client("camunda.client.auth.issuer=https://k/realms/c"), issuer);
+    assert_eq!(
+        client("CAMUNDA_CLIENT_AUTH_ISSUER_URL=https://k/realms/c/.well-known/openid-configuration"),
+        issuer
+    );
+    let both = format!(
+        "camunda.client.auth.issuer-url=https://k/realms/c\ncamunda.client.auth.token-url={endpoint}"
+    );
+    assert_eq!(client(&both), (endpoint.to_owned(), false), "nothing has to be looked up");
+}

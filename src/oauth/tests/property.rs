@@ -111,7 +111,7 @@ proptest! {
             3 => other.audience = Some(format!("a{text}")),
             4 => other.oauth_scope = Some(text),
             5 => other.resource = Some(text),
-            6 => { other.extra.insert(text, String::new()); }
+            6 => { other.extra.insert(text, "".into()); }
             7 => { other.headers.insert("x-tenant".to_owned(), text.into()); }
             _ => other.audience = None,
         }
