@@ -1,23 +1,14 @@
 # The suite `camunda`: a real Zeebe that demands tokens from a real Keycloak, the proxy in front of it, and real clients
 # that have no token. Sourced by `run`.
 
-KEYCLOAK=26.7.3
 ZEEBE=8.6.0
 CLIENT=legacy-clients
 SECRET=a-secret-that-no-client-knows
 
 # keycloak PORT: one realm with two clients. The second one's tokens live 10 s, to see renewals soon.
 keycloak() {
-  local home=$CACHE/keycloak-$KEYCLOAK-built
-  distribution "org.keycloak:keycloak-quarkus-dist:$KEYCLOAK:zip" "keycloak-$KEYCLOAK"
-  if [ ! -e "$home/.built" ]; then
-    # Once: Keycloak rewrites its own jars for the chosen database, here one in memory.
-    note "building keycloak"
-    rm -rf "$home"
-    cp -r "$CACHE/keycloak-$KEYCLOAK" "$home"
-    "$home/bin/kc.sh" build --db=dev-mem >"$WORK/keycloak-build.log" 2>&1 || die "see $WORK/keycloak-build.log"
-    touch "$home/.built"
-  fi
+  keycloak_home
+  local home=$KEYCLOAK_HOME
   mkdir -p "$home/data/import"
   python3 - "$CLIENT" "$SECRET" >"$home/data/import/camunda-realm.json" <<'PY'
 import json, sys

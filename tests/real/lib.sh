@@ -163,6 +163,21 @@ distribution() {
   rm -rf "$fetched"
 }
 
+KEYCLOAK=26.7.3
+# keycloak_home: a Keycloak that can be started, in KEYCLOAK_HOME.
+keycloak_home() {
+  KEYCLOAK_HOME=$CACHE/keycloak-$KEYCLOAK-built
+  distribution "org.keycloak:keycloak-quarkus-dist:$KEYCLOAK:zip" "keycloak-$KEYCLOAK"
+  [ -e "$KEYCLOAK_HOME/.built-for-certificates" ] && return
+  # Once: Keycloak rewrites its own jars for the chosen database, here one in memory, and to look at certificates.
+  note "building keycloak"
+  rm -rf "$KEYCLOAK_HOME"
+  cp -r "$CACHE/keycloak-$KEYCLOAK" "$KEYCLOAK_HOME"
+  "$KEYCLOAK_HOME/bin/kc.sh" build --db=dev-mem --https-client-auth=request >"$WORK/keycloak-build.log" 2>&1 ||
+    die "see $WORK/keycloak-build.log"
+  touch "$KEYCLOAK_HOME/.built-for-certificates"
+}
+
 # java_home OLDEST: the home of a JDK of at least this version.
 java_home() {
   local java version
