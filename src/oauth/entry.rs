@@ -38,6 +38,8 @@ pub(super) struct Entry {
     pub(super) used: AtomicBool,
     /// The renewal task rests until somebody takes the token.
     pub(super) resting: AtomicBool,
+    /// Another source has taken its place: whoever still holds this one may be served, but nothing is asked for by itself.
+    pub(super) succeeded: AtomicBool,
     pub(super) waiters: Arc<AtomicUsize>,
     pub(super) measures: Measures,
     /// Wakes the renewal task.
@@ -127,6 +129,9 @@ impl Entry {
         let state = self.state();
         if let Some(held) = &state.held {
             return if held.from <= now { Plan::Serve } else { Plan::At(held.from) };
+        }
+        if self.succeeded.load(Ordering::Relaxed) && self.waiters.load(Ordering::Relaxed) == 0 {
+            return Plan::Rest;
         }
         let wanted = match (&*self.token.load(), &state.renew_at) {
             (Some(token), _) if self.rejection.wants(token.generation()) => now,

@@ -102,6 +102,10 @@ impl Tokens {
         let registry = &*self.0;
         let mut known = registry.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = known.sources.get(&request).and_then(Weak::upgrade) {
+            // Whoever went back to the secret before it wants it again.
+            if source.entry.succeeded.swap(false, Ordering::Relaxed) {
+                source.entry.wake.notify_one();
+            }
             return source;
         }
         known.sources.retain(|_, source| source.strong_count() > 0);
@@ -126,6 +130,7 @@ impl Tokens {
             idle_after: registry.idle_after,
             used: AtomicBool::new(false),
             resting: AtomicBool::new(false),
+            succeeded: AtomicBool::new(false),
             waiters: Arc::new(AtomicUsize::new(0)),
             measures: Measures::default(),
             wake: Notify::new(),
@@ -146,6 +151,8 @@ impl Tokens {
     pub fn succeed(&self, old: &TokenSource, request: TokenRequest) -> Arc<TokenSource> {
         let source = self.source(request);
         source.adopt(old);
+        // A worker without requests holds the old one for as long as none comes.
+        old.entry.succeeded.store(!std::ptr::eq(&*source, old), Ordering::Relaxed);
         source
     }
 

@@ -99,6 +99,30 @@ async fn a_changed_secret_is_tried_at_once_and_the_old_token_serves_until_then()
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_old_secret_is_not_sent_again_although_somebody_still_holds_its_source() {
+    let bench = bench(|_, number| token(number, 300));
+    let old = bench.tokens.source(request("a"));
+    old.wait(soon()).await.unwrap();
+    let changed = TokenRequest { client_auth: ClientAuth::Post("new".into()), ..request("a") };
+    let new = bench.tokens.succeed(&old, changed);
+    for _ in 0..600 {
+        new.wait(soon()).await.unwrap();
+        sleep(secs(1)).await;
+    }
+    assert_eq!(old_requests(&bench), 1);
+    // Whoever goes back to it is served by it again.
+    let back = bench.tokens.succeed(&new, request("a"));
+    sleep(secs(600)).await;
+    back.wait(soon()).await.unwrap();
+    assert!(old_requests(&bench) > 1);
+}
+
+fn old_requests(bench: &Bench) -> usize {
+    let asked = bench.fake.asked.lock().unwrap();
+    asked.iter().filter(|(_, request)| secret(request) == "canary-secret").count()
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_secret_that_changes_recovers_at_once() {
     let bench = bench(|request, number| match secret(request) {
         "canary-secret" => reply(401, REFUSED),
