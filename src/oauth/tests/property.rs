@@ -10,10 +10,14 @@ use proptest::prelude::*;
 use super::*;
 
 const AUDIENCES: [&str; 3] = ["a", "b", "c"];
+/// What the engine's clock shows first, in Unix time.
+const START: u64 = 1_800_000_000;
 
 #[derive(Clone, Debug)]
 enum Step {
     Token(i64),
+    /// A JWT of this life that becomes valid so many seconds after the answer.
+    Early(i64, u64),
     Dead(u16),
     Limited(u8),
     Broken,
@@ -24,6 +28,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => prop::sample::select(vec![-1, 0, 1, 5, 30, 59, 60, 300, 3600, 86_400]).prop_map(Step::Token),
+        2 => (prop::sample::select(vec![1i64, 30, 300, 3600]), 0..330u64).prop_map(|(life, ahead)| Step::Early(life, ahead)),
         2 => prop::sample::select(vec![200, 204, 302, 400, 401, 403, 404, 500, 503]).prop_map(Step::Dead),
         1 => (0..90u8).prop_map(Step::Limited),
         1 => Just(Step::Broken),
@@ -32,19 +37,48 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Runs a script with callers now and then and a clock that is stepped. Every token carries its own end, by a clock
-/// that nobody touches, and whom it is for; both are looked at each time it is served.
-async fn run(steps: Vec<Step>, moves: Vec<(u64, i64, usize)>) {
+/// When a token begins and ends, and whom it is for, by a clock that nobody touches, in milliseconds since the start.
+fn opaque(audience: &str, number: usize, from: u64, end: u64) -> String {
+    format!("{audience}:{number}:{from}:{end}")
+}
+
+/// Looks at all of it each time a token is served.
+fn look(token: &Token, audience: &str, now: Duration, wall: SystemTime) {
+    let text = token.reveal();
+    let parts: Vec<&str> = text.rsplit('.').next().unwrap_or(text).split(':').collect();
+    let [of, _, from, end] = parts[..] else { panic!("{text}") };
+    assert_eq!(of, audience, "a token of somebody else's");
+    assert!(now.as_millis() < end.parse().unwrap(), "served after its end");
+    // The endpoint's clock is told in whole seconds.
+    assert!(now.as_millis() + 1000 >= from.parse().unwrap(), "served before its beginning");
+    assert!(token.expires_at() > Some(wall), "served after its end by the wall clock");
+}
+
+/// Runs a script with callers now and then, a clock that is stepped, and an endpoint whose clock is `skew` seconds off.
+async fn run(skew: i64, steps: Vec<Step>, moves: Vec<(u64, i64, usize)>) {
     let begun = Instant::now();
     let bench = bench(move |request, number| {
         let audience = request.audience.as_deref().unwrap_or_default();
+        let now = begun.elapsed().as_millis() as u64;
         let plain = |life: i64| {
-            let end = (begun.elapsed().as_millis() as i64 + life.max(1) * 1000 + 50) as u64;
-            let body = json!({ "access_token": format!("{audience}.{number}.{end}"), "expires_in": life });
-            reply(200, body.to_string())
+            let own = opaque(audience, number, now, now + life.max(1) as u64 * 1000 + 50);
+            reply(200, json!({ "access_token": own, "expires_in": life }).to_string())
+        };
+        let early = |life: i64, ahead: u64| {
+            let wall = START.checked_add_signed(skew).unwrap() + now / 1000;
+            let (from, end) = (wall + ahead, wall + ahead + life as u64);
+            let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+            let claims = part(json!({ "nbf": from, "exp": end, "jti": number }));
+            let since = |at: u64| (at - wall) * 1000 + now;
+            let own = opaque(audience, number, since(from), since(end) + 50);
+            let token = format!("{}.{claims}.{own}", part(json!({ "alg": "none" })));
+            let answer = Answer::new(200, json!({ "access_token": token, "expires_in": life }).to_string());
+            let date = httpdate::fmt_http_date(UNIX_EPOCH + secs(wall));
+            Reply { after: Duration::ZERO, with: Ok(answer.with(header::DATE, &date)) }
         };
         match steps[(number - 1) % steps.len()] {
             Step::Token(life) => plain(life),
+            Step::Early(life, ahead) => early(life, ahead),
             Step::Dead(status) => reply(status, "{}"),
             Step::Limited(seconds) => {
                 let answer = Answer::new(429, "").with(header::RETRY_AFTER, &seconds.to_string());
@@ -71,14 +105,7 @@ async fn run(steps: Vec<Step>, moves: Vec<(u64, i64, usize)>) {
             sleep(secs(seconds) / 20).await;
             for (source, audience) in sources.iter().zip(AUDIENCES) {
                 let Some(token) = source.current() else { continue };
-                let mut parts = token.reveal().split('.');
-                assert_eq!(parts.next(), Some(audience), "a token of somebody else's");
-                let end: u128 = parts.next_back().unwrap().parse().unwrap();
-                assert!(begun.elapsed().as_millis() < end, "served after its end");
-                assert!(
-                    token.expires_at() > Some(bench.clock.wall()),
-                    "served after its end by the wall clock"
-                );
+                look(&token, audience, begun.elapsed(), bench.clock.wall());
             }
         }
     }
@@ -87,17 +114,19 @@ async fn run(steps: Vec<Step>, moves: Vec<(u64, i64, usize)>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    // 256 cases, or as many as PROPTEST_CASES says.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_expired_token_is_never_served(
+    fn a_token_is_served_from_its_beginning_to_its_end_and_never_besides(
+        skew in prop_oneof![2 => Just(0i64), 1 => -7200..7200i64],
         steps in prop::collection::vec(step(), 1..12),
         moves in prop::collection::vec(
             (1..4000u64, prop_oneof![6 => Just(0i64), 1 => -7200..7200i64], 0..6usize), 1..12),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         QUIET.call_once(|| std::panic::set_hook(Box::new(quiet)));
-        runtime.block_on(run(steps, moves));
+        runtime.block_on(run(skew, steps, moves));
     }
 
     #[test]
