@@ -275,29 +275,32 @@ impl Requests {
 
     fn encode_unauthorized(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Tokens that an upstream refused, by what came of it";
-        let mut metric =
-            encoder.encode_descriptor("upstream_unauthorized", help, None, MetricType::Counter)?;
-        for scope in Scope::ALL {
-            for (at, action) in Unauthorized::NAMES.into_iter().enumerate() {
-                let count = self.sum(|shard| &shard.unauthorized[scope as usize][at]);
-                if count > 0 {
-                    let labels = [("scope", scope.name()), ("action", action)];
-                    metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-                }
-            }
-        }
-        Ok(())
+        let counters = |shard: &Shard, scope, at: usize| shard.unauthorized[scope as usize][at].load(Relaxed);
+        self.encode_actions(encoder, "upstream_unauthorized", help, &Unauthorized::NAMES, counters)
     }
 
     fn encode_authorizations(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Requests by what became of the caller's own authorization";
-        let mut metric =
-            encoder.encode_descriptor("client_authorization", help, None, MetricType::Counter)?;
+        let counters =
+            |shard: &Shard, scope, at: usize| shard.authorizations[scope as usize][at].load(Relaxed);
+        self.encode_actions(encoder, "client_authorization", help, &["added", "replaced"], counters)
+    }
+
+    /// A counter by scope and by what was done.
+    fn encode_actions(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        actions: &[&str],
+        counter: impl Fn(&Shard, Scope, usize) -> u64,
+    ) -> fmt::Result {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for scope in Scope::ALL {
-            for (at, action) in ["added", "replaced"].into_iter().enumerate() {
-                let count = self.sum(|shard| &shard.authorizations[scope as usize][at]);
+            for (at, action) in actions.iter().enumerate() {
+                let count: u64 = self.0.iter().map(|shard| counter(shard, scope, at)).sum();
                 if count > 0 {
-                    let labels = [("scope", scope.name()), ("action", action)];
+                    let labels = [("scope", scope.name()), ("action", *action)];
                     metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
                 }
             }
