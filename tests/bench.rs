@@ -94,4 +94,5 @@ fn nobody_there_is_counted_and_not_left_out() {
     };
     let seen = block.start().expect("started").end();
     assert_eq!((seen.ok, seen.errors.get("connect")), (0, Some(&30)), "{:?}", seen.errors);
+    assert_eq!(seen.answered, 0, "a refused connection is no answer");
 }

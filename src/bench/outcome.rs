@@ -51,6 +51,11 @@ impl Outcome {
         }
     }
 
+    /// Whether somebody answered, with whatever.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Outcome::Ok | Outcome::Http(_) | Outcome::Grpc(_) | Outcome::Proxy(_))
+    }
+
     /// The word for it; none for a success.
     pub(super) fn word(&self) -> Option<String> {
         Some(match self {

@@ -116,7 +116,7 @@ impl Recorder {
     /// A request is over.
     pub(super) fn over(&mut self, intended: Instant, outcome: &Outcome) {
         let now = Instant::now();
-        if now >= self.from && now < self.until && *outcome != Outcome::Unanswered {
+        if now >= self.from && now < self.until && outcome.is_answer() {
             self.sample.answered += 1;
         }
         if intended < self.from {
