@@ -114,7 +114,7 @@ fn costs(text: &mut String, measurement: &Measurement) -> std::fmt::Result {
     )?;
     writeln!(
         text,
-        "  {:24} {:>17} {:>17} {:>17} {:>17} {:>9} {:>13}",
+        "  {:32} {:>17} {:>17} {:>17} {:>17} {:>9} {:>13}",
         "", "p50", "p90", "p99", "p99.9", "CPU each", "per CPU second",
     )?;
     for series in &series {
@@ -129,11 +129,9 @@ fn costs(text: &mut String, measurement: &Measurement) -> std::fmt::Result {
 }
 
 fn cost(text: &mut String, series: &Series, difference: &Difference) -> std::fmt::Result {
-    let what = match series.load {
-        Load::Rate(_) => format!("{} {}", series.work.protocol, difference.target),
-        Load::Saturate => return Ok(()),
-    };
-    write!(text, "  {what:24}")?;
+    let Load::Rate(rate) = series.load else { return Ok(()) };
+    let what = format!("{} {}/s {}", series.work.protocol, thousands(rate), difference.target);
+    write!(text, "  {what:32}")?;
     for added in &difference.added {
         write!(text, " {:>17}", signed(added))?;
     }
