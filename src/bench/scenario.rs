@@ -74,7 +74,8 @@ impl Scenario {
     /// How long the load goes on when nothing else is said.
     fn duration(self) -> Duration {
         Duration::from_secs(match self {
-            Scenario::Expiry | Scenario::Outage => 30,
+            Scenario::Outage => 45,
+            Scenario::Expiry => 30,
             Scenario::Steady => 20,
             Scenario::Revoked | Scenario::Reload => 12,
             Scenario::ColdStart | Scenario::Drain | Scenario::IdleStreams => 8,

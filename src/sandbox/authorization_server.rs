@@ -127,11 +127,12 @@ impl AuthorizationServer {
         read(&self.shared.registry).holds(token, audience, Instant::now())
     }
 
-    /// A valid token for an audience without a token request: nothing is counted, recorded or delayed.
+    /// A valid token for an audience without a token request: nothing is counted, recorded or delayed, and no client that
+    /// asks is handed the same.
     pub fn issue(&self, audience: &str) -> String {
         let (client_id, life) = {
             let state = lock(&self.shared.state);
-            (state.client_id.clone(), state.token_life)
+            (format!("unasked-{}", state.client_id), state.token_life)
         };
         let mut registry = write(&self.shared.registry);
         registry.issue(&self.shared.mint, &client_id, audience, life, false, Instant::now()).0

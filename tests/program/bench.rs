@@ -53,6 +53,17 @@ fn a_drain_loses_no_request() {
 }
 
 #[test]
+fn tokens_that_end_under_load_are_renewed_through_an_outage() {
+    for (scenario, shown) in
+        [("expiry", "renewals of tokens that live for 2.0 s"), ("outage", "1 token requests met")]
+    {
+        let ended = program(&["bench", "--scenario", scenario, "--rate", "100", "--duration", "8s"]).end();
+        assert_eq!(ended.status, 0, "{}{}", ended.out, ended.err);
+        assert!(ended.out.contains(shown) && ended.out.contains("0 of 800 requests failed"), "{}", ended.out);
+    }
+}
+
+#[test]
 fn load_is_put_on_nobody_elses_server() {
     let ended = program(&["bench", "--target", "theirs=https://camunda.example.com"]).end();
     assert_eq!(ended.status, 2);
