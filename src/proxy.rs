@@ -35,7 +35,7 @@ pub mod relay;
 mod replay;
 mod reply;
 mod request_body;
-mod rewrite;
+pub mod rewrite;
 mod tunnel;
 mod unreadable;
 
@@ -43,7 +43,7 @@ pub use destination::{Destination, Destinations};
 pub use error::Error;
 pub use exchange::{AccessLog, OpenExchanges, Tracked};
 pub use reads::Reads;
-pub use reply::{Dialect, NAME};
+pub use reply::{Dialect, NAME, reply};
 
 use exchange::Exchange;
 use outbound::Outbound;
@@ -171,7 +171,7 @@ impl Proxy {
             Ok(Answer::Own(answer)) => answer.map(|body| Tracked::own(body, exchange)),
             Err(error) => {
                 audit::refused(self.settings.audit, &error, &exchange);
-                let reply = reply::reply(&error, dialect);
+                let reply = reply(&error, dialect);
                 exchange.failed(&error, reply.status());
                 if version != Version::HTTP_2 {
                     request_body::discard(body).await;

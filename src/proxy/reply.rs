@@ -79,7 +79,7 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_MESSAGE_SET: &AsciiSet = &CONTROLS.add(b'%');
 
 /// The answer to a failed request.
-pub(super) fn reply(error: &Error, dialect: Dialect) -> Response<Body> {
+pub fn reply(error: &Error, dialect: Dialect) -> Response<Body> {
     let row = answer(error.reason);
     let mut response = match dialect {
         Dialect::Rest if error.oauth.is_some() => oauth_error(error, &row),

@@ -29,7 +29,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Refuses what must not be forwarded, whatever its route. `reads` has the head as it came.
-pub(super) fn refuse(parts: &Parts, reads: &Reads) -> Result<(), Error> {
+pub fn refuse(parts: &Parts, reads: &Reads) -> Result<(), Error> {
     let headers = &parts.headers;
     if headers.contains_key(TRANSFER_ENCODING) {
         check_transfer_encoding(parts, reads)?;
@@ -66,7 +66,7 @@ fn check_transfer_encoding(parts: &Parts, reads: &Reads) -> Result<(), Error> {
 }
 
 /// The head that goes upstream.
-pub(super) fn outgoing(
+pub fn outgoing(
     inbound: &Parts,
     target: &PathAndQuery,
     origin: &Origin,
@@ -123,7 +123,7 @@ pub(super) fn ask_upgrade(request: &mut Request<()>, protocol: &HeaderValue) {
 }
 
 /// Takes hop-by-hop and framing fields out of an answer.
-pub(super) fn incoming(headers: &mut HeaderMap) {
+pub fn incoming(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> =
             ConnectionNamed::of(headers).0.iter().filter_map(|name| name.parse().ok()).collect();
