@@ -22,7 +22,8 @@ mod read;
 mod receive;
 mod send;
 
-/// What one answer may have under way towards a caller that does not read.
+/// What one answer may have under way towards a caller that does not read, and one whose caller has read much of it.
+const FIRST_WINDOW: u32 = 64 * 1024;
 const STREAM_WINDOW: u32 = 1 << 20;
 /// What all answers of a connection may: as much as all streams together, so that however many callers do not read,
 /// the others' answers come.
@@ -77,7 +78,7 @@ impl Connection {
         outbox.raw(PREFACE);
         let settings = [
             (setting::ENABLE_PUSH, 0),
-            (setting::INITIAL_WINDOW_SIZE, STREAM_WINDOW),
+            (setting::INITIAL_WINDOW_SIZE, FIRST_WINDOW),
             (setting::MAX_FRAME_SIZE, MAX_FRAME),
             (setting::MAX_HEADER_LIST_SIZE, MAX_FIELDS as u32),
         ];
@@ -141,7 +142,8 @@ impl Connection {
         let flags = if end { END_STREAM } else { 0 };
         let encoder = &mut self.encoder;
         self.outbox.block(HEADERS, flags, id, self.peer.max_frame, |out| encoder.request(out, head));
-        let (inflow, outflow) = (Inflow::new(STREAM_WINDOW), Outflow::new(self.peer.window));
+        let (inflow, outflow) =
+            (Inflow::growing(FIRST_WINDOW, STREAM_WINDOW), Outflow::new(self.peer.window));
         let stream = Stream::new(inflow, outflow, *head.method() == Method::HEAD, end, begins);
         self.streams.insert(id, stream);
         self.wake();

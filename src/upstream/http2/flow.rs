@@ -5,18 +5,30 @@ pub(super) const MAX: u32 = u32::MAX >> 1;
 /// What every window has before anybody said otherwise.
 pub(super) const DEFAULT: u32 = 65_535;
 
+/// A window that may grow does so after it was consumed so often: by then its reader has shown that it reads, and not
+/// only filled the buffers on its way.
+const SHOWN: u32 = 4;
+
 /// What the peer may still send.
 #[derive(Debug)]
 pub(super) struct Inflow {
     size: u32,
+    most: u32,
     left: u32,
     /// Consumed here, and not yet told.
     owed: u32,
+    /// Consumed since it has this size.
+    consumed: u32,
 }
 
 impl Inflow {
     pub(super) fn new(size: u32) -> Inflow {
-        Inflow { size, left: size, owed: 0 }
+        Inflow::growing(size, size)
+    }
+
+    /// One that grows with its reader: the peer needs a large one to send fast, and one that is not read takes memory.
+    pub(super) fn growing(size: u32, most: u32) -> Inflow {
+        Inflow { size, most, left: size, owed: 0, consumed: 0 }
     }
 
     /// The peer sent so much; false if it may not have.
@@ -36,6 +48,12 @@ impl Inflow {
         self.owed += octets as u32;
         if self.owed < self.size / 2 {
             return None;
+        }
+        self.consumed = self.consumed.saturating_add(self.owed);
+        if self.size < self.most && self.consumed / SHOWN >= self.size {
+            let grown = self.size.saturating_mul(2).min(self.most);
+            self.owed += grown - self.size;
+            (self.size, self.consumed) = (grown, 0);
         }
         self.left += self.owed;
         Some(std::mem::take(&mut self.owed))
