@@ -10,13 +10,13 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
 
 use crate::access::{self, Access, Callers};
 use crate::address::Address;
 use crate::admin::{Admin, State};
+use crate::allowance::Stock;
 use crate::config::{Settings, Sources, StorePlace};
-use crate::listener::{BindError, Bound, Entrance, Handle, Worker, accept};
+use crate::listener::{BindError, Bound, Entrance, Handle, Places, Worker, accept};
 use crate::metrics::Shard;
 use crate::oauth::{FileStore, RedisStore, Store};
 use crate::proxy::{self, Door};
@@ -86,8 +86,8 @@ impl App {
 
         let entrances = entrances(&settings, &listeners)?;
         let acceptors = workers.iter().map(|(_, worker)| worker.acceptor.clone()).collect();
-        let permits = Arc::new(Semaphore::new(places(&settings, workers.len())));
-        let accept_thread = spawn_accept(bound, entrances, acceptors, permits, shutdown.clone())?;
+        let places = Arc::new(places(&settings, workers.len()));
+        let accept_thread = spawn_accept(bound, entrances, acceptors, places, shutdown.clone())?;
         let access = Access::new(&settings.config.access, &admin.address).map_err(StartError::Config)?;
         let admin_address = admin.address.clone();
         let settings = Arc::new(settings);
@@ -211,6 +211,8 @@ fn start_workers(
     };
     // Checked with the configuration, where every mistake has its place.
     let callers = Arc::new(Callers::new(&config.caller).unwrap_or_default());
+    let requests = Arc::new(Stock::new(config.limits.requests, count));
+    let replays = Arc::new(Stock::new(config.limits.replay_memory, count));
     let start = |n| {
         let shard = Arc::new(Shard::default());
         let settings = proxy::Settings {
@@ -219,6 +221,10 @@ fn start_workers(
             access_log: config.log.access,
             callers: Arc::clone(&callers),
             audit: config.access.audit,
+            requests: Arc::clone(&requests),
+            replays: Arc::clone(&replays),
+            body_timeout: config.limits.body_timeout,
+            head_size: config.limits.head_size,
         };
         let worker = Worker::start(
             format!("worker-{n}"),
@@ -234,8 +240,9 @@ fn start_workers(
 }
 
 /// How many connections may be open at once.
-fn places(settings: &Settings, workers: usize) -> usize {
-    let wanted = settings.config.limits.connections;
+fn places(settings: &Settings, workers: usize) -> Places {
+    let limits = &settings.config.limits;
+    let wanted = limits.connections;
     let places = descriptors::connections(wanted, workers);
     if places < wanted {
         tracing::info!(
@@ -244,7 +251,9 @@ fn places(settings: &Settings, workers: usize) -> usize {
             "fewer connections at once than limits.connections: this process may not open more files (ulimit -n)"
         );
     }
-    places
+    // The same part of what there is as of what was wanted.
+    let each = limits.connections_per_caller.saturating_mul(places) / wanted.max(1);
+    Places::new(places, each.max(1))
 }
 
 fn entrances(settings: &Settings, bound: &[Address]) -> Result<Vec<Arc<Entrance>>, StartError> {
@@ -271,7 +280,7 @@ fn spawn_accept(
     bound: Vec<Bound>,
     entrances: Vec<Arc<Entrance>>,
     workers: Vec<crate::listener::Acceptor>,
-    permits: Arc<Semaphore>,
+    places: Arc<Places>,
     shutdown: Shutdown,
 ) -> Result<JoinHandle<()>, StartError> {
     let runtime = runtime().map_err(StartError::System)?;
@@ -279,8 +288,8 @@ fn spawn_accept(
         runtime.block_on(async move {
             let mut accepting = tokio::task::JoinSet::new();
             for (bound, entrance) in bound.into_iter().zip(entrances) {
-                let (workers, permits) = (workers.clone(), Arc::clone(&permits));
-                accepting.spawn(accept(bound, entrance, workers, permits, shutdown.clone()));
+                let (workers, places) = (workers.clone(), Arc::clone(&places));
+                accepting.spawn(accept(bound, entrance, workers, places, shutdown.clone()));
             }
             // The workers learn that no more connections come when the last acceptor is gone.
             drop(workers);

@@ -10,9 +10,11 @@ use http_body::{Frame, SizeHint};
 
 mod caller;
 mod copy;
+mod patience;
 
 pub use caller::{CallerBody, poll_caller};
 pub use copy::Copy;
+pub use patience::Patience;
 
 /// A body whose frames come from a caller, or from memory.
 #[derive(Debug, Default)]
@@ -38,7 +40,7 @@ impl http_body::Body for Body {
             Body::Empty => Poll::Ready(None),
             Body::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Body::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Body::Caller(body) => body.poll_frame(cx).map_err(Error::Http),
+            Body::Caller(body) => body.poll_frame(cx),
         }
     }
 
@@ -67,6 +69,8 @@ pub enum Error {
     Http(hyper::Error),
     /// On the HTTP/2 upstream leg.
     Http2(Broken),
+    /// The caller sent nothing for too long.
+    Stalled,
 }
 
 impl Error {
@@ -87,6 +91,7 @@ impl std::error::Error for Error {
         match self {
             Error::Http(error) => Some(error),
             Error::Http2(broken) => Some(broken),
+            Error::Stalled => None,
         }
     }
 }

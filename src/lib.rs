@@ -45,3 +45,6 @@ pub mod scope;
 pub mod secret;
 pub mod shutdown;
 pub mod upstream_address;
+
+pub mod allowance;
+pub mod trouble;

@@ -17,12 +17,14 @@ mod connection;
 mod detect;
 mod handover;
 mod heard;
+mod places;
 mod watch;
 mod worker;
 
 pub use accept::{Listening, accept};
 pub use bind::{BindError, Bound};
 pub use handover::{Acceptor, Entrance};
+pub use places::Places;
 pub use worker::{Handle, Worker};
 
 /// One listener: an address, and whether it is pinned to a scope or speaks TLS.
@@ -55,25 +57,50 @@ pub struct TlsConfig {
     pub client_ca_file: Option<PathBuf>,
 }
 
-/// What a caller may take of this process.
+/// What callers may take of this process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Open connections of all listeners together, as far as descriptors reach; more wait in the kernel's queue.
     pub connections: usize,
+    /// Of these, how many may come from one caller.
+    pub connections_per_caller: usize,
+    /// Streams of one HTTP/2 connection.
+    pub streams: u32,
+    /// Requests under way, waiting ones and streams included.
+    pub requests: usize,
+    /// Bytes of a request's head, fields and all.
+    pub head_size: usize,
+    /// Bytes of request bodies that are kept to be sent again, of all requests together.
+    pub replay_memory: usize,
     /// From accepting a connection, or from the first byte of a later request, to the end of the request's head.
     #[serde(with = "humantime_serde")]
     pub head_timeout: Duration,
+    /// How long a body may not go on because of the caller, which does not send or does not read.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
     /// A connection without a request in flight is closed after this time.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
 }
 
+/// No head may be longer, whatever is configured: so much of it is kept to see how it is framed.
+pub const LONGEST_HEAD: usize = 64 * 1024;
+/// hyper begins with buffers of this size.
+pub const SHORTEST_HEAD: usize = 8 * 1024;
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 16_384,
+            connections_per_caller: 4096,
+            // Long polls and job streams stay open, and one gRPC client has one connection for all of them.
+            streams: 1000,
+            requests: 32_768,
+            head_size: LONGEST_HEAD,
+            replay_memory: 64 << 20,
             head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
         }
     }

@@ -227,6 +227,14 @@ pub fn panicked() {
     PANICS.fetch_add(1, Relaxed);
 }
 
+/// Connections of callers that had as many as they may.
+static REFUSED_CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+
+/// A connection was refused: its caller has as many as it may.
+pub fn connection_refused() {
+    REFUSED_CONNECTIONS.fetch_add(1, Relaxed);
+}
+
 /// Cheaper than a read-modify-write, and right because there is one writer. Subtracts by wrapping round.
 fn add(counter: &AtomicU64, n: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
@@ -346,10 +354,19 @@ impl Collector for Requests {
         for (name, help, value) in gauges {
             encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)?;
         }
-        let panics = PANICS.load(Relaxed);
-        encoder
-            .encode_descriptor("panics", "Connections ended by a panic", None, MetricType::Counter)?
-            .encode_counter::<NoLabelSet, _, u64>(&panics, None)
+        for (name, help, counter) in [
+            ("panics", "Connections ended by a panic", &PANICS),
+            (
+                "refused_connections",
+                "Connections of callers that had as many as they may",
+                &REFUSED_CONNECTIONS,
+            ),
+        ] {
+            encoder
+                .encode_descriptor(name, help, None, MetricType::Counter)?
+                .encode_counter::<NoLabelSet, _, u64>(&counter.load(Relaxed), None)?;
+        }
+        Ok(())
     }
 }
 

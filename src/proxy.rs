@@ -13,9 +13,11 @@ use http::header::{AUTHORIZATION, CONNECTION};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::access::{Access, Audit, Caller, CallerDenial, Callers, PeerProof};
+use crate::allowance::{Allowance, Stock};
 use crate::body::Body;
 use crate::metrics::Shard;
 use crate::oauth::Token;
@@ -30,6 +32,7 @@ mod error;
 mod exchange;
 mod location;
 mod outbound;
+mod overload;
 mod reads;
 pub mod relay;
 mod replay;
@@ -38,15 +41,18 @@ mod request_body;
 pub mod rewrite;
 mod tunnel;
 mod unreadable;
+mod writes;
 
 pub use destination::{Destination, Destinations};
 pub use error::Error;
 pub use exchange::{AccessLog, OpenExchanges, Tracked};
 pub use reads::Reads;
 pub use reply::{Dialect, NAME, reply};
+pub use writes::Writes;
 
 use exchange::Exchange;
 use outbound::Outbound;
+use request_body::Sending;
 
 /// What a worker needs to serve requests.
 pub struct Proxy {
@@ -55,7 +61,12 @@ pub struct Proxy {
     pools: RefCell<Rc<Pools>>,
     settings: Settings,
     shard: Arc<Shard>,
+    requests: Rc<Allowance>,
+    replays: Rc<Allowance>,
     draining: Cell<bool>,
+    /// The time for a drain is over.
+    stopping: Cell<bool>,
+    stopped: Notify,
 }
 
 /// What does not change while a worker lives.
@@ -71,6 +82,14 @@ pub struct Settings {
     pub callers: Arc<Callers>,
     /// Which decisions about callers get a line.
     pub audit: Audit,
+    /// How many requests may be under way in all workers.
+    pub requests: Arc<Stock>,
+    /// How many bytes of bodies all workers may keep to send them again.
+    pub replays: Arc<Stock>,
+    /// How long a caller may be silent in the middle of a body.
+    pub body_timeout: Duration,
+    /// How many bytes a request's head may have, for the answer to longer ones.
+    pub head_size: usize,
 }
 
 /// A listener, as far as a request that came in there is concerned.
@@ -97,6 +116,8 @@ pub struct Connection {
     pub local: Option<SocketAddr>,
     /// Who it is, by a certificate or as a Unix user.
     pub caller: Option<Arc<Caller>>,
+    /// Whether its caller has as many as it may: its requests are told so.
+    pub turned_away: bool,
     /// Its requests under way.
     pub open: OpenExchanges,
 }
@@ -116,12 +137,17 @@ impl Proxy {
     /// A worker's proxy. The destinations may be swapped at any time.
     pub fn new(destinations: Arc<ArcSwap<Destinations>>, settings: Settings, shard: Arc<Shard>) -> Proxy {
         let pools = Pools::of(destinations.load_full(), &settings.upstream);
+        let allowance = |stock: &Arc<Stock>| Allowance::new(Arc::clone(stock));
         Proxy {
+            requests: allowance(&settings.requests),
+            replays: allowance(&settings.replays),
             destinations,
             pools: RefCell::new(Rc::new(pools)),
             settings,
             shard,
             draining: Cell::new(false),
+            stopping: Cell::new(false),
+            stopped: Notify::new(),
         }
     }
 
@@ -130,8 +156,15 @@ impl Proxy {
         self.draining.set(true);
     }
 
-    /// Closes upstream connections that have been idle or open for too long.
+    /// Answers now what waits for its answer: there is no more time.
+    pub fn stop(&self) {
+        self.stopping.set(true);
+        self.stopped.notify_waiters();
+    }
+
+    /// Closes upstream connections that have been idle or open for too long, and says when an overload is over.
     pub fn sweep(&self) {
+        overload::look(self.requests.stock());
         self.pools.borrow().pools.iter().for_each(Pool::sweep);
     }
 
@@ -153,15 +186,22 @@ impl Proxy {
         let mut exchange = self.exchange(Rc::clone(&connection), version, dialect);
         exchange.method = Some(parts.method.clone());
         exchange.path = parts.uri.path_and_query().cloned();
-        let result = match relay::is_asked(parts.uri.path()) {
-            true => self.relay(&connection, &parts, &mut body, &mut exchange).await.map(Answer::Own),
-            false => {
-                self.forward(&connection, &mut parts, &mut body, &mut exchange).await.map(Answer::Upstream)
+        let result = match self.enter(&mut exchange) {
+            Err(error) => Err(error),
+            Ok(()) if relay::is_asked(parts.uri.path()) => {
+                self.relay(&connection, &parts, &mut body, &mut exchange).await.map(Answer::Own)
             }
+            Ok(()) => tokio::select! {
+                biased;
+                answer = self.forward(&connection, &mut parts, &mut body, &mut exchange) => {
+                    answer.map(Answer::Upstream)
+                }
+                () = self.stopped.notified() => Err(Error::draining()),
+            },
         };
         // Who is not understood once is not listened to again: what follows may be read in two ways as well.
-        let ends =
-            matches!(&result, Err(error) if error.reason == Reason::Malformed && error.oauth.is_none());
+        let ends = connection.turned_away
+            || matches!(&result, Err(error) if error.reason == Reason::Malformed && error.oauth.is_none());
         let mut response = match result {
             Ok(Answer::Upstream(answer)) => {
                 let (head, body) = answer.into_parts();
@@ -186,6 +226,21 @@ impl Proxy {
             }
         }
         response
+    }
+
+    /// Takes a place among the requests under way, before anything else is done for this one.
+    fn enter(&self, exchange: &mut Exchange) -> Result<(), Error> {
+        if exchange.connection.turned_away {
+            return Err(Error::too_many_connections());
+        }
+        if self.stopping.get() {
+            return Err(Error::draining());
+        }
+        exchange.place = self.requests.take(1);
+        match exchange.place {
+            Some(_) => Ok(()),
+            None => Err(overload::refuse(self.requests.stock())),
+        }
     }
 
     /// The path of a token request to the relay. It ends here, whatever comes of it.
@@ -255,12 +310,18 @@ impl Proxy {
             return Ok(upgraded(answer, parts, exchange, origin, route.prefix));
         }
         let kept = self.settings.upstream.replay_buffer;
-        let (payload, copy) = request_body::payload(parts, body, kept).await?;
+        let silence = (!grpc).then_some(self.settings.body_timeout);
+        let bounds = request_body::Bounds { kept, all: &self.replays, silence };
+        let sending = request_body::payload(parts, body, &bounds).await?;
+        let Sending { payload, copy, patience, held: _held } = sending;
         let whole = payload.again_within(kept);
         let outbound = Outbound { parts, target, destination, pool, held: route.held, limit };
-        let answer = outbound.send(&token, payload).await?;
+        let answer = match outbound.send(&token, payload).await {
+            Err(_) if patience.is_some_and(|patience| patience.is_lost()) => return Err(Error::stalled()),
+            answer => answer?,
+        };
         // What has not been sent by now is not here in full, and need not be kept any longer.
-        let again = whole.or_else(|| copy?.take().map(Payload::Whole));
+        let again = whole.or_else(|| copy.as_ref()?.take().map(Payload::Whole));
         let wait = self.settings.token_wait;
         let mut answer = replay::settle(answer, &outbound, &token, again, wait, exchange).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -317,6 +378,7 @@ impl Proxy {
             scope: None,
             caller: None,
             pass: None,
+            place: None,
             status: StatusCode::OK,
             grpc_status: None,
             reason: None,

@@ -119,12 +119,22 @@ async fn what_never_ends_is_cut_when_the_grace_period_is_over() {
     let stream =
         worker.begin("/gateway_protocol.Gateway/StreamActivatedJobs", &[], poll(Duration::ZERO)).await;
     let mut body = in_time("a head", stream).await.unwrap().into_body();
+    let mut waiting = world.http2().await;
+    let waiting =
+        waiting.begin("/gateway_protocol.Gateway/ActivateJobs", &[], poll(Duration::from_secs(60))).await;
+    until("both are there", || world.camunda.cluster().open_streams() == 2).await;
     let shutdown = world.app.as_ref().unwrap().shutdown().clone();
     shutdown.advance(Phase::Draining);
     until("the drain is seen", || shutdown.phase() == Phase::Draining).await;
     assert_eq!(world.admin("/readyz").await.status, 503);
-    assert_eq!(world.camunda.cluster().open_streams(), 1);
     shutdown.advance(Phase::Stopping);
+    // What had not begun is told that it may come again.
+    let told = crate::common::caller::read(in_time("an answer", waiting).await.expect("a head")).await;
+    let told = told.expect("an answer");
+    assert_eq!(
+        (told.grpc_status(), &*told.reason(), told.header("retry-after")),
+        (Some(14), "draining", "1")
+    );
     assert_eq!(end(&mut world).await, End::Forced);
     // Cut, and not ended as if it were whole.
     let rest = in_time("the end", body.data()).await;

@@ -11,7 +11,9 @@ use http::header::{
 use http_body::{Frame, SizeHint};
 use hyper::body::{Body as _, Incoming};
 
+use super::Error;
 use super::copy::Copy;
+use super::patience::Patience;
 
 /// A body as it arrives, and the chunk that was read to see whether it is all there.
 #[derive(Debug)]
@@ -19,12 +21,13 @@ pub struct CallerBody {
     first: Option<Bytes>,
     rest: Incoming,
     copy: Option<Rc<Copy>>,
+    patience: Option<Rc<Patience>>,
 }
 
 impl CallerBody {
     /// What comes, after a chunk that was already read.
     pub fn new(first: Option<Bytes>, rest: Incoming) -> CallerBody {
-        CallerBody { first, rest, copy: None }
+        CallerBody { first, rest, copy: None, patience: None }
     }
 
     /// From now on what goes by is copied, within the copy's limit.
@@ -33,11 +36,27 @@ impl CallerBody {
         self
     }
 
+    /// From now on the caller may not be silent for longer than this.
+    pub fn within(mut self, patience: Rc<Patience>) -> CallerBody {
+        self.patience = Some(patience);
+        self
+    }
+
     /// The next frame.
-    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = match self.first.take() {
             Some(chunk) => Some(Ok(Frame::data(chunk))),
-            None => ready!(poll_caller(&mut self.rest, cx)),
+            None => match (poll_caller(&mut self.rest, cx), &self.patience) {
+                (Poll::Ready(frame), patience) => {
+                    patience.iter().for_each(|patience| patience.heard());
+                    frame.map(|frame| frame.map_err(Error::Http))
+                }
+                (Poll::Pending, None) => return Poll::Pending,
+                (Poll::Pending, Some(patience)) => {
+                    ready!(patience.poll_lost(cx));
+                    Some(Err(Error::Stalled))
+                }
+            },
         };
         if let Some(copy) = &self.copy {
             self.copy_frame(copy, &frame);
@@ -45,7 +64,7 @@ impl CallerBody {
         Poll::Ready(frame)
     }
 
-    fn copy_frame(&self, copy: &Copy, frame: &Option<Result<Frame<Bytes>, hyper::Error>>) {
+    fn copy_frame(&self, copy: &Copy, frame: &Option<Result<Frame<Bytes>, Error>>) {
         match frame {
             None => copy.end(),
             Some(Ok(frame)) if frame.is_data() => {

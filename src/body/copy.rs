@@ -1,14 +1,19 @@
-//! A copy of a short body, kept while the body goes out, so that the request can be sent once more.
+//! A copy of a short body, kept while the body goes out, so that the request can be sent once more. All copies together
+//! have a limit, too: where that is reached, no copy is made.
 
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
+
+use crate::allowance::Held;
 
 /// The copy. Shared by the body, which fills it, and by whoever may want the body again.
 #[derive(Debug)]
 pub struct Copy {
     limit: usize,
     so_far: RefCell<SoFar>,
+    /// Its share of what all copies may take.
+    held: RefCell<Held>,
 }
 
 /// What has been copied.
@@ -25,9 +30,9 @@ enum SoFar {
 }
 
 impl Copy {
-    /// Of a body of so many bytes at most; of a longer one nothing is kept.
-    pub fn new(limit: usize) -> Copy {
-        Copy { limit, so_far: RefCell::new(SoFar::Chunk(Bytes::new())) }
+    /// Of a body of so many bytes at most; of a longer one nothing is kept. `held` grows with the copy.
+    pub fn new(limit: usize, held: Held) -> Copy {
+        Copy { limit, so_far: RefCell::new(SoFar::Chunk(Bytes::new())), held: RefCell::new(held) }
     }
 
     /// The whole body, if it has ended within the limit. From now on nothing is kept.
@@ -41,6 +46,12 @@ impl Copy {
     /// Another chunk has gone by.
     pub(super) fn add(&self, chunk: &Bytes) {
         let mut so_far = self.so_far.borrow_mut();
+        if matches!(*so_far, SoFar::Given) {
+            return;
+        }
+        if !self.held.borrow_mut().grow(chunk.len()) {
+            *so_far = SoFar::Given;
+        }
         match &mut *so_far {
             SoFar::Chunk(kept) if kept.len() + chunk.len() <= self.limit => {
                 if kept.is_empty() {
@@ -76,10 +87,17 @@ impl Copy {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::allowance::{Allowance, Stock};
+
+    fn held(stock: usize) -> Held {
+        Allowance::new(Arc::new(Stock::new(stock, 1))).take(0).unwrap()
+    }
 
     fn copied(limit: usize, chunks: &[&'static str]) -> Option<Bytes> {
-        let copy = Copy::new(limit);
+        let copy = Copy::new(limit, held(100));
         for chunk in chunks {
             copy.add(&Bytes::from_static(chunk.as_bytes()));
         }
@@ -103,9 +121,23 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_kept_where_all_copies_together_have_had_their_share() {
+        let allowance = Allowance::new(Arc::new(Stock::new(10, 1)));
+        let copy = || Copy::new(8, allowance.take(0).unwrap());
+        let (one, two) = (copy(), copy());
+        one.add(&Bytes::from_static(b"sixsix"));
+        two.add(&Bytes::from_static(b"sixsix"));
+        one.end();
+        two.end();
+        assert!(one.take().is_some() && two.take().is_none());
+        drop((one, two));
+        assert!(allowance.take(10).is_some());
+    }
+
+    #[test]
     fn a_single_chunk_is_not_copied() {
         let chunk = Bytes::from("abc".to_owned());
-        let copy = Copy::new(3);
+        let copy = Copy::new(3, held(100));
         copy.add(&chunk);
         copy.end();
         assert_eq!(copy.take().unwrap().as_ptr(), chunk.as_ptr());
@@ -113,7 +145,7 @@ mod tests {
 
     #[test]
     fn it_is_given_once_and_only_after_the_end() {
-        let copy = Copy::new(6);
+        let copy = Copy::new(6, held(100));
         copy.add(&Bytes::from_static(b"a"));
         assert!(copy.take().is_none());
         copy.add(&Bytes::from_static(b"b"));

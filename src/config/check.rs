@@ -39,12 +39,28 @@ pub(super) fn check(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Pr
         let message = "oauth.key_password and oauth.key_password_file are both set";
         refuse("oauth.key_password", message, "keep one of them");
     }
-    if config.limits.connections == 0 {
-        refuse("limits.connections", "no connection could ever be accepted", "write 1 or more");
+    let limits = &config.limits;
+    for (key, is_none, what) in [
+        ("limits.connections", limits.connections == 0, "no connection could ever be accepted"),
+        (
+            "limits.connections_per_caller",
+            limits.connections_per_caller == 0,
+            "no connection could ever be accepted",
+        ),
+        ("limits.streams", limits.streams == 0, "no request could ever be made over HTTP/2"),
+        ("limits.requests", limits.requests == 0, "no request could ever be served"),
+    ] {
+        if is_none {
+            refuse(key, what, "write 1 or more");
+        }
+    }
+    if !(listener::SHORTEST_HEAD..=listener::LONGEST_HEAD).contains(&limits.head_size) {
+        refuse("limits.head_size", "is not from 8192 to 65536", "write a number of bytes between them");
     }
     for (key, duration) in [
-        ("limits.head_timeout", config.limits.head_timeout),
-        ("limits.idle_timeout", config.limits.idle_timeout),
+        ("limits.head_timeout", limits.head_timeout),
+        ("limits.body_timeout", limits.body_timeout),
+        ("limits.idle_timeout", limits.idle_timeout),
         ("oauth.idle_after", config.oauth.idle_after),
         ("oauth.timeout", config.oauth.timeout),
         ("upstream.connect_timeout", config.upstream.connect_timeout),

@@ -9,20 +9,17 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
 use super::bind::{Bound, Socket};
 use super::handover::{Acceptor, Entrance, Peer, hand_over};
+use super::places::Places;
 use crate::io::Io;
 use crate::shutdown::{Phase, Shutdown};
+use crate::trouble::Trouble;
 
 /// After an error that is the system's and not one connection's, such as EMFILE: who is connected goes on, and the
 /// rest wait in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Trouble that did not come back for this long is over.
-const CALM: Duration = Duration::from_secs(10);
 
 /// A bound socket in a runtime.
 pub struct Listening(Socketed);
@@ -55,12 +52,12 @@ impl Listening {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Peer>> {
         // Handed over as plain sockets: each worker has its own event queue.
         Poll::Ready(match &self.0 {
-            Socketed::Tcp(listener) => {
-                ready!(listener.poll_accept(cx)).and_then(|(stream, _)| stream.into_std().map(Peer::Tcp))
-            }
-            Socketed::Unix(listener) => {
-                ready!(listener.poll_accept(cx)).and_then(|(stream, _)| stream.into_std().map(Peer::Unix))
-            }
+            Socketed::Tcp(listener) => ready!(listener.poll_accept(cx))
+                .and_then(|(stream, from)| Ok(Peer::Tcp(stream.into_std()?, from))),
+            Socketed::Unix(listener) => ready!(listener.poll_accept(cx)).and_then(|(stream, _)| {
+                let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                Ok(Peer::Unix(stream.into_std()?, uid))
+            }),
         })
     }
 }
@@ -73,16 +70,22 @@ pub async fn accept(
     bound: Bound,
     entrance: Arc<Entrance>,
     workers: Vec<Acceptor>,
-    permits: Arc<Semaphore>,
+    places: Arc<Places>,
     shutdown: Shutdown,
 ) -> io::Result<()> {
     let listening = Listening::new(bound)?;
-    let mut trouble = Trouble { listener: &entrance.door.name, last: None };
-    loop {
-        if permits.available_permits() == 0 {
-            trouble.seen(&"as many are open as may be");
+    let listener = &*entrance.door.name;
+    let trouble = Trouble::default();
+    let seen = |why: &dyn fmt::Display| {
+        if trouble.begins() {
+            tracing::warn!(target: "listener", listener, %why, "cannot accept more connections for now: they wait");
         }
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return Ok(()) };
+    };
+    loop {
+        if places.are_taken() {
+            seen(&"as many are open as may be");
+        }
+        let Some(permit) = places.free().await else { return Ok(()) };
         let accepted = tokio::select! {
             biased;
             accepted = poll_fn(|cx| listening.poll_accept(cx)) => accepted,
@@ -91,38 +94,18 @@ pub async fn accept(
         };
         match accepted {
             Ok(socket) => {
-                trouble.passed();
-                hand_over(socket, &entrance, &workers, permit);
+                if trouble.is_over() {
+                    tracing::info!(target: "listener", listener, "accepts every connection again");
+                }
+                if let Some(place) = places.seat(&socket, permit) {
+                    hand_over(socket, &entrance, &workers, place);
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                trouble.seen(&error);
+                seen(&error);
                 tokio::time::sleep(PAUSE).await;
             }
-        }
-    }
-}
-
-/// No more connections are taken: told once, and not each time it comes and goes, because near a limit every
-/// connection that ends lets one in and keeps the next one out.
-struct Trouble<'a> {
-    listener: &'a str,
-    last: Option<Instant>,
-}
-
-impl Trouble<'_> {
-    fn seen(&mut self, why: &dyn fmt::Display) {
-        if self.last.replace(Instant::now()).is_none() {
-            let listener = self.listener;
-            tracing::warn!(target: "listener", listener, %why, "cannot accept more connections for now: they wait");
-        }
-    }
-
-    fn passed(&mut self) {
-        if self.last.is_some_and(|last| last.elapsed() > CALM) {
-            self.last = None;
-            let listener = self.listener;
-            tracing::info!(target: "listener", listener, "accepts every connection again");
         }
     }
 }

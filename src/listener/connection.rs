@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -21,19 +22,16 @@ use super::Limits;
 use super::detect::{Protocol, detect};
 use super::handover::{Entrance, Peer};
 use super::heard::Heard;
-use super::watch::{Order, Watch, Watched};
+use super::places::Place;
+use super::watch::{Order, PARTING, Watch, Watched};
 use crate::access::PeerProof;
 use crate::certificate;
-use crate::io::{Io, Replayed};
+use crate::io::{Io, Replayed, poll_some_bytes};
 use crate::proxy::{Connection, OpenExchanges, Proxy};
 use crate::tls::ALPN_HTTP2;
 
 /// Buffers of an HTTP/1.1 connection grow to this; more would only serve slow readers.
 const MAX_BUFFER: usize = 128 * 1024;
-/// A request's head may have this many bytes, in either protocol.
-const MAX_HEAD: usize = 64 * 1024;
-/// Long polls and job streams stay open, and one gRPC client has one connection for all of them.
-const MAX_STREAMS: u32 = 1000;
 /// What one upload may have under way, and all uploads of a connection: one that nobody reads must not stop the others.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 64 << 20;
@@ -52,8 +50,10 @@ pub(super) struct Shared {
 }
 
 /// Serves a connection until it ends, whoever ends it.
-pub(super) async fn serve(worker: &Shared, entrance: Arc<Entrance>, peer: Peer) {
-    let opening = tokio::time::timeout(worker.limits.head_timeout, open(&entrance, peer)).await;
+pub(super) async fn serve(worker: &Shared, entrance: Arc<Entrance>, peer: Peer, place: &mut Place) {
+    let in_time = if place.is_told() { PARTING } else { worker.limits.head_timeout };
+    // Boxed, as is what follows: a connection that rests takes only the memory that it needs for that.
+    let opening = tokio::time::timeout(in_time, Box::pin(open(&entrance, peer))).await;
     let Opened { io, protocol, local, proof } = match opening {
         Ok(Ok(opened)) => opened,
         // Scanners and probes connect and leave; that is no event.
@@ -61,11 +61,13 @@ pub(super) async fn serve(worker: &Shared, entrance: Arc<Entrance>, peer: Peer) 
     };
     let door = Arc::clone(&entrance.door);
     let caller = proof.and_then(|proof| worker.proxy.caller_of(&proof));
-    let connection = Rc::new(Connection { door, local, caller, open: OpenExchanges::default() });
+    let has_place = caller.as_ref().is_none_or(|caller| place.is_of(caller.name()));
+    let turned_away = !has_place || place.is_told();
+    let connection = Rc::new(Connection { door, local, caller, turned_away, open: OpenExchanges::default() });
     let watched = worker.watch.add(Rc::clone(&connection), protocol == Protocol::Http2);
     match protocol {
         Protocol::Http1 => serve_http1(worker, &connection, &watched, io).await,
-        Protocol::Http2 => serve_http2(worker, &connection, &watched, io).await,
+        Protocol::Http2 => Box::pin(serve_http2(worker, &connection, &watched, io)).await,
         Protocol::Tls => tracing::info!(
             target: "listener",
             listener = connection.door.name,
@@ -113,21 +115,60 @@ fn unix_proof(socket: &UnixStream) -> Option<PeerProof> {
     Some(PeerProof::Unix { uid: peer.uid(), gid: peer.gid() })
 }
 
-async fn serve_http1(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<Watched>, io: Replayed<Io>) {
+/// HTTP/1.1, as long as there is something to say; between requests, nothing but the socket.
+async fn serve_http1(
+    worker: &Shared,
+    connection: &Rc<Connection>,
+    watched: &Rc<Watched>,
+    mut io: Replayed<Io>,
+) {
+    loop {
+        watched.set_can_rest(true);
+        let Some(resting) = Box::pin(speak_http1(worker, connection, watched, io)).await else { return };
+        watched.set_can_rest(false);
+        connection.open.reads().forget();
+        let Some(woken) = rest(resting, watched).await else { return };
+        io = woken;
+    }
+}
+
+/// Waits for the next request. `None` when none comes.
+async fn rest(mut io: Replayed<Io>, watched: &Watched) -> Option<Replayed<Io>> {
+    let bytes = poll_fn(|cx| match watched.poll_order(cx) {
+        Some(Order::Cut | Order::Finish) => Poll::Ready(Ok(Bytes::new())),
+        Some(Order::Rest) | None => poll_some_bytes(&mut io, cx),
+    });
+    let bytes = bytes.await.ok()?;
+    if bytes.is_empty() {
+        // TLS says goodbye.
+        let _ = tokio::time::timeout(LINGER, io.shutdown()).await;
+        return None;
+    }
+    Some(io.with(bytes))
+}
+
+/// Serves requests until the connection is over, or rests.
+async fn speak_http1(
+    worker: &Shared,
+    connection: &Rc<Connection>,
+    watched: &Rc<Watched>,
+    io: Replayed<Io>,
+) -> Option<Replayed<Io>> {
     let service = service_fn(|request| {
         // Boxed: hyper moves this future some times before it first runs, and a pointer moves faster.
         let answer = Box::pin(Rc::clone(&worker.proxy).serve(Rc::clone(connection), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let io = Heard::new(io, connection.open.reads().clone());
+    let io = Heard::new(io, connection.open.reads().clone(), connection.open.writes().clone());
     // Never `pipeline_flush`, although it saves writes: with it hyper no longer bounds what it buffers for a caller
     // that does not read.
     let mut serving = http1::Builder::new()
         .max_buf_size(MAX_BUFFER)
-        .max_header_size(MAX_HEAD)
+        .max_header_size(worker.limits.head_size)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
-    let result = until_over(watched, |finish, cx| {
+    let may_rest = || connection.open.is_idle();
+    let over = until_over(watched, may_rest, |finish, cx| {
         let mut serving = Pin::new(&mut serving);
         if finish {
             serving.as_mut().graceful_shutdown();
@@ -135,13 +176,17 @@ async fn serve_http1(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<
         serving.poll(cx)
     })
     .await;
-    if let (Some(Err(error)), Some(parts)) = (result, serving.into_parts()) {
-        let (io, held) = parts.io.into_inner().into_parts();
-        if !held.is_empty() {
+    let parts = serving.into_parts()?;
+    let (io, held) = parts.io.into_inner().into_parts();
+    match over {
+        Over::Resting => return Some(io.with(parts.read_buf)),
+        Over::Ended(Err(error)) if !held.is_empty() => {
             let answer = worker.proxy.unreadable(connection, error.is_parse_too_large(), &error);
             let _ = tokio::time::timeout(worker.limits.head_timeout, part(io, &answer)).await;
         }
+        Over::Ended(_) | Over::Cut => {}
     }
+    None
 }
 
 /// The last answer of a connection. What the caller still sends is read for a while: closed upon unread bytes, the
@@ -163,15 +208,16 @@ async fn serve_http2(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<
     });
     let serving = http2::Builder::new(OnThisThread)
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
+        .max_concurrent_streams(worker.limits.streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(MAX_HEAD as u32)
+        .max_header_list_size(worker.limits.head_size.try_into().unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(CANCELLED_BEFORE_ACCEPTED)
         .keep_alive_interval(PING_INTERVAL)
         .serve_connection(TokioIo::new(io), service);
     let mut serving = std::pin::pin!(serving);
-    until_over(watched, |finish, cx| {
+    let never = || false;
+    until_over(watched, never, |finish, cx| {
         if finish {
             serving.as_mut().graceful_shutdown();
         }
@@ -180,19 +226,39 @@ async fn serve_http2(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<
     .await;
 }
 
-/// Drives a connection, and passes on the orders that it gets meanwhile. `None` when it was cut.
+/// How the serving of a connection ends.
+enum Over<T> {
+    Ended(T),
+    Cut,
+    /// There is nothing to do for now.
+    Resting,
+}
+
+/// Drives a connection, and passes on the orders that it gets meanwhile. It rests when told to, if it may.
 async fn until_over<T>(
     watched: &Watched,
+    may_rest: impl Fn() -> bool,
     mut drive: impl FnMut(bool, &mut Context<'_>) -> Poll<T>,
-) -> Option<T> {
-    poll_fn(|cx| match watched.poll_order(cx) {
-        Some(Order::Cut) => Poll::Ready(None),
-        Some(Order::Finish) => {
-            let over = drive(true, cx);
+) -> Over<T> {
+    poll_fn(|cx| {
+        let mut order = watched.poll_order(cx);
+        loop {
+            if order == Some(Order::Cut) {
+                return Poll::Ready(Over::Cut);
+            }
+            if let Poll::Ready(ended) = drive(order == Some(Order::Finish), cx) {
+                return Poll::Ready(Over::Ended(ended));
+            }
+            // A request may have come with the order, or the answer before it may not have gone yet.
+            if order == Some(Order::Rest) && may_rest() {
+                return Poll::Ready(Over::Resting);
+            }
+            if order.is_none() {
+                return Poll::Pending;
+            }
             // Registers for the order after this one.
-            if watched.poll_order(cx) == Some(Order::Cut) { Poll::Ready(None) } else { over.map(Some) }
+            order = watched.poll_order(cx);
         }
-        None => drive(false, cx).map(Some),
     })
     .await
 }

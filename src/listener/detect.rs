@@ -3,7 +3,9 @@
 use std::io;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
+
+use crate::io::some_bytes;
 
 /// The start of every HTTP/2 connection (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -20,11 +22,13 @@ pub(super) enum Protocol {
 
 /// Reads until the protocol is clear, and gives back what was read. The caller sets the deadline.
 pub(super) async fn detect(io: &mut (impl AsyncRead + Unpin)) -> io::Result<(Protocol, Bytes)> {
-    let mut read = BytesMut::with_capacity(4096);
+    let mut read = BytesMut::new();
     loop {
-        if io.read_buf(&mut read).await? == 0 {
+        let more = some_bytes(io).await?;
+        if more.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        read.extend_from_slice(&more);
         let n = read.len().min(PREFACE.len());
         let protocol = if read[0] == TLS_HANDSHAKE {
             Protocol::Tls

@@ -1,4 +1,5 @@
-//! A caller's HTTP/1.1 socket as hyper has it: what comes is noted, and what hyper says of its own accord is held back.
+//! A caller's HTTP/1.1 socket as hyper has it: what comes and goes is noted, and what hyper says of its own accord is held
+//! back.
 //!
 //! hyper answers a head that it cannot read with a bare status. The proxy's own answer says why, and that it is the
 //! proxy's; so hyper's is not sent, and who serves the connection sends the other.
@@ -9,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proxy::Reads;
+use crate::proxy::{Reads, Writes};
 
 /// The statuses with which hyper refuses, as they stand after the version, and how it goes on.
 const BARE: [&[u8]; 3] =
@@ -25,13 +26,14 @@ const FLUSHES: u8 = 2;
 pub(super) struct Heard<T> {
     inner: T,
     reads: Reads,
+    writes: Writes,
     held: Vec<u8>,
     flushes: u8,
 }
 
 impl<T> Heard<T> {
-    pub(super) fn new(inner: T, reads: Reads) -> Heard<T> {
-        Heard { inner, reads, held: Vec::new(), flushes: 0 }
+    pub(super) fn new(inner: T, reads: Reads, writes: Writes) -> Heard<T> {
+        Heard { inner, reads, writes, held: Vec::new(), flushes: 0 }
     }
 
     /// The socket, and the answer of hyper's own that was held back: empty when there was none.
@@ -55,6 +57,14 @@ fn bare_answer(written: &[u8]) -> Option<usize> {
 }
 
 impl<T: AsyncWrite + Unpin> Heard<T> {
+    fn note(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(bytes)) => self.writes.took(*bytes),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.writes.blocked(),
+        }
+    }
+
     /// Writes what was held back after all.
     fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.held.is_empty() {
@@ -90,7 +100,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Heard<T> {
             ready!(self.poll_release(cx))?;
         }
         match bare_answer(buf) {
-            None => Pin::new(&mut self.inner).poll_write(cx, buf),
+            None => {
+                let result = Pin::new(&mut self.inner).poll_write(cx, buf);
+                self.note(&result);
+                result
+            }
             Some(0) => {
                 self.held = buf.to_vec();
                 Poll::Ready(Ok(buf.len()))
@@ -109,7 +123,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Heard<T> {
                 cx.waker().wake_by_ref();
             }
         }
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let result = Pin::new(&mut self.inner).poll_flush(cx);
+        match result {
+            Poll::Ready(_) => self.writes.flushed(),
+            // TLS takes more than its socket does.
+            Poll::Pending => self.writes.blocked(),
+        }
+        result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -132,7 +152,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Heard<T> {
                 if !self.held.is_empty() {
                     ready!(self.poll_release(cx))?;
                 }
-                Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+                let result = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+                self.note(&result);
+                result
             }
         }
     }
@@ -174,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn what_only_looks_like_hypers_own_answer_is_sent_when_the_connection_goes_on() {
         let (ours, mut theirs) = tokio::io::duplex(4096);
-        let mut heard = Heard::new(ours, Reads::default());
+        let mut heard = Heard::new(ours, Reads::default(), Writes::default());
         heard.write_all(BARE_400).await.unwrap();
         heard.write_all(b"more").await.unwrap();
         heard.write_all(BARE_400).await.unwrap();

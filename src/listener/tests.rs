@@ -18,9 +18,11 @@ use tokio::time::{Instant, sleep};
 use super::Limits;
 use super::connection::{self, Shared};
 use super::handover::{Entrance, Peer};
+use super::places::Places;
 use super::watch::Watch;
 use crate::access::{self, Access};
 use crate::address::Address;
+use crate::allowance::Stock;
 use crate::metrics::Shard;
 use crate::oauth::{self, Answer, Ask, Asked, Authorizer, ClientAuth, Clock, TokenRequest, Tokens};
 use crate::proxy::{AccessLog, Destination, Destinations, Door, Proxy, Settings, relay};
@@ -79,6 +81,10 @@ fn worker(upstream: &TcpListener) -> Rc<Shared> {
         access_log: AccessLog::Off,
         callers: Arc::default(),
         audit: access::Audit::Off,
+        requests: Arc::new(Stock::new(1000, 1)),
+        replays: Arc::new(Stock::new(1000, 1)),
+        body_timeout: Limits::default().body_timeout,
+        head_size: Limits::default().head_size,
     };
     let destinations = Arc::new(ArcSwap::from_pointee(destinations));
     let proxy = Rc::new(Proxy::new(destinations, settings, Arc::new(Shard::default())));
@@ -99,7 +105,10 @@ async fn connect(worker: &Rc<Shared>) -> TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let bound = listener.local_addr().unwrap();
     let (caller, accepted) = tokio::join!(TcpStream::connect(bound), listener.accept());
-    let socket = Peer::Tcp(accepted.unwrap().0.into_std().unwrap());
+    let (accepted, from) = accepted.unwrap();
+    let socket = Peer::Tcp(accepted.into_std().unwrap(), from);
+    let places = Arc::new(Places::new(1, 1));
+    let mut place = places.seat(&socket, places.free().await.unwrap()).unwrap();
     let access = Access::new(&access::Config::default(), &Address::Tcp(bound)).unwrap();
     let door = Arc::new(Door {
         name: bound.to_string(),
@@ -111,7 +120,7 @@ async fn connect(worker: &Rc<Shared>) -> TcpStream {
     });
     let entrance = Arc::new(Entrance { door, tls: None });
     let worker = Rc::clone(worker);
-    tokio::task::spawn_local(async move { connection::serve(&worker, entrance, socket).await });
+    tokio::task::spawn_local(async move { connection::serve(&worker, entrance, socket, &mut place).await });
     caller.unwrap()
 }
 
@@ -205,5 +214,30 @@ fn a_connection_without_a_whole_head_or_a_request_is_closed_in_time() {
         idle.write_all(b"GET /nowhere HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
         let after = closed_after(&mut idle).await;
         assert!((idle_timeout..idle_timeout + slack).contains(&after), "{after:?}");
+    });
+}
+
+#[test]
+fn a_connection_that_has_rested_is_served_like_any_other() {
+    in_paused_time(async {
+        let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let worker = worker(&upstream);
+        let mut caller = connect(&worker).await;
+        // Or the second part would wait for the first one's acknowledgement, in which this clock runs for minutes.
+        caller.set_nodelay(true).unwrap();
+        for pause in [0, 1, 30, 70, 3] {
+            sleep(Duration::from_secs(pause)).await;
+            // In two parts, as large heads come.
+            caller.write_all(b"GET /nowhere HTTP/1.1\r\nho").await.unwrap();
+            sleep(Duration::from_secs(3)).await;
+            caller.write_all(b"st: localhost\r\n\r\n").await.unwrap();
+            let mut answer = [0; 4096];
+            let n = caller.read(&mut answer).await.unwrap();
+            assert!(
+                answer[..n].starts_with(b"HTTP/1.1 404"),
+                "{pause}: {:?}",
+                String::from_utf8_lossy(&answer[..n])
+            );
+        }
     });
 }

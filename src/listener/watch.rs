@@ -3,11 +3,18 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Limits;
 use crate::proxy::Connection;
+
+/// After so long without a request a connection gives its buffers back.
+const RESTLESS: Duration = Duration::from_secs(2);
+
+/// A connection whose caller has as many as it may is ended this long after it was opened, and cut as long after that.
+pub(super) const PARTING: Duration = Duration::from_secs(1);
 
 /// A connection as its deadlines see it.
 pub(super) struct Watched {
@@ -16,8 +23,12 @@ pub(super) struct Watched {
     opened: Instant,
     /// Since when a head has been incomplete, and after how many ended requests.
     head_began: Cell<Option<(u64, Instant)>>,
+    /// Since when the caller has not read, and after how many writes.
+    unread: Cell<Option<(u32, Instant)>>,
     order: Cell<Option<Order>>,
     waker: Cell<Option<Waker>>,
+    /// Whether the connection has buffers that it could give back.
+    can_rest: Cell<bool>,
 }
 
 /// What a connection is told to do.
@@ -27,6 +38,8 @@ pub(super) enum Order {
     Finish,
     /// End at once.
     Cut,
+    /// Give back the buffers: nothing has come for a while.
+    Rest,
 }
 
 impl Watched {
@@ -40,6 +53,11 @@ impl Watched {
         order
     }
 
+    /// Says whether there is something to give back by resting.
+    pub(super) fn set_can_rest(&self, can: bool) {
+        self.can_rest.set(can);
+    }
+
     fn give(&self, order: Order) {
         self.order.set(Some(order));
         if let Some(waker) = self.waker.take() {
@@ -50,7 +68,12 @@ impl Watched {
     fn judge(&self, limits: &Limits, now: Instant) -> Option<Order> {
         let open = &self.connection.open;
         if open.count() > 0 {
-            return None;
+            return self.is_unread_for(limits.body_timeout, now).then_some(Order::Cut);
+        }
+        // It was told by now that it has no place.
+        let age = now - self.opened;
+        if self.connection.turned_away && age > PARTING {
+            return Some(if age > 2 * PARTING { Order::Cut } else { Order::Finish });
         }
         // HTTP/2 has frames between requests, so that bytes are no sign of a head there.
         if !self.http2 && open.has_unanswered_bytes() {
@@ -68,7 +91,27 @@ impl Watched {
         if idle > limits.idle_timeout + limits.head_timeout {
             return Some(Order::Cut);
         }
-        (idle > limits.idle_timeout).then_some(Order::Finish)
+        if idle > limits.idle_timeout {
+            return Some(Order::Finish);
+        }
+        let rests = idle > RESTLESS && self.can_rest.get() && !open.has_unanswered_bytes();
+        rests.then_some(Order::Rest)
+    }
+
+    /// Whether the caller has read nothing for so long, although there is something for it. HTTP/2 has windows, and gRPC
+    /// streams that are read when their reader has time.
+    fn is_unread_for(&self, limit: Duration, now: Instant) -> bool {
+        let socket = self.connection.open.writes();
+        if self.http2 || !socket.is_blocked() {
+            self.unread.set(None);
+            return false;
+        }
+        let since = match self.unread.get() {
+            Some((writes, since)) if writes == socket.count() => since,
+            _ => now,
+        };
+        self.unread.set(Some((socket.count(), since)));
+        now - since >= limit
     }
 }
 
@@ -85,8 +128,10 @@ impl Watch {
             http2,
             opened: Instant::now(),
             head_began: Cell::new(None),
+            unread: Cell::new(None),
             order: Cell::new(None),
             waker: Cell::new(None),
+            can_rest: Cell::new(false),
         });
         self.connections.borrow_mut().push(Rc::downgrade(&watched));
         watched

@@ -31,6 +31,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// hold the drain to its end.
 const PATIENCE: u32 = 4;
 
+/// How long the last answers may take to leave.
+const FAREWELL: Duration = Duration::from_millis(250);
+
 /// A worker's state, on its own thread.
 pub struct Worker {
     shared: Shared,
@@ -114,16 +117,32 @@ impl Worker {
         tokio::select! {
             biased;
             () = self.drain(accepted) => true,
-            () = shutdown.reached(Phase::Stopping) => self.connections.get() == 0,
+            () = shutdown.reached(Phase::Stopping) => self.end().await,
         }
     }
 
+    /// Tells those who wait for an answer that none will come. True when nobody did.
+    async fn end(&self) -> bool {
+        if self.connections.get() == 0 {
+            return true;
+        }
+        self.shared.proxy.stop();
+        self.shared.watch.order(Order::Finish, false);
+        let told = async {
+            while self.connections.get() > 0 {
+                self.empty.notified().await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, told).await;
+        false
+    }
+
     fn serve(self: &Rc<Worker>, accepted: Accepted) {
-        let Accepted { socket, entrance, place } = accepted;
+        let Accepted { socket, entrance, mut place, burden } = accepted;
         let open = Open::new(Rc::clone(self));
         tokio::task::spawn_local(async move {
-            connection::serve(&open.0.shared, entrance, socket).await;
-            drop((open, place));
+            connection::serve(&open.0.shared, entrance, socket, &mut place).await;
+            drop((open, place, burden));
         });
     }
 

@@ -97,15 +97,41 @@ impl Error {
     }
 
     /// A head that is longer than any may be.
-    pub(super) fn too_large() -> Error {
+    pub(super) fn too_large(limit: usize) -> Error {
         let status = Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        Error {
-            status,
-            ..Error::new(
-                Reason::Malformed,
-                "the request's head has more than 64 KiB or 100 fields, or announces a body longer than any can be",
-            )
-        }
+        let detail = format!(
+            "the request's head has more than {limit} bytes (limits.head_size) or 100 fields, or announces a body longer than any can be"
+        );
+        Error { status, ..Error::new(Reason::Malformed, detail) }
+    }
+
+    /// A caller that did not go on with its request.
+    pub(super) fn stalled() -> Error {
+        let detail = "the request's body did not go on for too long (limits.body_timeout)";
+        Error { status: Some(StatusCode::REQUEST_TIMEOUT), ..Error::new(Reason::Malformed, detail) }
+    }
+
+    /// All places for requests are taken.
+    pub(super) fn too_many_requests() -> Error {
+        Error::new(
+            Reason::Overloaded,
+            "as many requests are under way as may be: try again, or raise limits.requests",
+        )
+    }
+
+    /// A caller's connections have all the places that it may have.
+    pub(super) fn too_many_connections() -> Error {
+        let detail = "as many connections are open from where you call as may be: use the open ones, or raise \
+                      limits.connections_per_caller";
+        Error::new(Reason::Overloaded, detail)
+    }
+
+    /// The time that requests had to end in is over.
+    pub(super) fn draining() -> Error {
+        Error::new(
+            Reason::Draining,
+            "this proxy is stopping, and no answer has come in the time that was left: try again",
+        )
     }
 
     pub(super) fn upstream_timeout() -> Error {

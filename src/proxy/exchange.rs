@@ -18,7 +18,9 @@ use super::Connection;
 use super::error::Error;
 use super::reads::Reads;
 use super::reply::{Dialect, grpc_status};
+use super::writes::Writes;
 use crate::access::{Caller, Pass};
+use crate::allowance::Held;
 use crate::body::{self, Body};
 use crate::metrics::{Origin, Protocol, Shard, Unauthorized};
 use crate::reason::Reason;
@@ -41,6 +43,8 @@ pub(super) struct Exchange {
     pub(super) caller: Option<Arc<Caller>>,
     /// Its place in the caller's quota.
     pub(super) pass: Option<Pass>,
+    /// Its place among all requests under way.
+    pub(super) place: Option<Held>,
     pub(super) status: StatusCode,
     pub(super) grpc_status: Option<u16>,
     pub(super) reason: Option<Reason>,
@@ -78,6 +82,7 @@ pub struct OpenExchanges {
     last_ended: Cell<Option<Instant>>,
     reads: Reads,
     reads_answered: Cell<u32>,
+    writes: Writes,
     over: Notify,
 }
 
@@ -102,9 +107,19 @@ impl OpenExchanges {
         &self.reads
     }
 
+    /// What the connection's socket takes; nothing is known of HTTP/2's, which has windows.
+    pub fn writes(&self) -> &Writes {
+        &self.writes
+    }
+
     /// Whether bytes have come since the last exchange ended: the beginning of a next one.
     pub fn has_unanswered_bytes(&self) -> bool {
         self.reads.count() != self.reads_answered.get()
+    }
+
+    /// Whether there is nothing to read, to do or to send.
+    pub fn is_idle(&self) -> bool {
+        self.count() == 0 && !self.has_unanswered_bytes() && !self.writes.is_blocked()
     }
 
     /// Waits until none is under way: a tunnel outlives the connection's HTTP.
@@ -128,6 +143,7 @@ impl OpenExchanges {
         self.reads_answered.set(self.reads.count());
         if self.count() == 0 {
             self.reads.ended();
+            self.writes.ended();
             self.over.notify_one();
         }
     }
@@ -253,6 +269,10 @@ impl http_body::Body for Tracked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, body::Error>>> {
+        let is_http1 = self.exchange.protocol == Protocol::Http1;
+        if is_http1 {
+            ready!(self.exchange.connection.open.writes.poll_room(cx));
+        }
         let frame = match &mut self.kind {
             Kind::Own(body) => ready!(Pin::new(body).poll_frame(cx)),
             Kind::Upstream(body) => ready!(Pin::new(body).poll_frame(cx)),
@@ -262,6 +282,9 @@ impl http_body::Body for Tracked {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     self.exchange.sent += data.len() as u64;
+                    if is_http1 {
+                        self.exchange.connection.open.writes.give(data.len());
+                    }
                 } else if let Some(trailers) = frame.trailers_ref() {
                     self.exchange.note_grpc_status(trailers);
                     self.exchange.complete = true;

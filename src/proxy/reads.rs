@@ -53,6 +53,11 @@ impl Reads {
         head.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
+    /// Nothing has come for a while: keeps no memory for what may.
+    pub fn forget(&self) {
+        *self.0.head.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
+    }
+
     /// How often bytes came.
     pub(super) fn count(&self) -> u32 {
         self.0.count.load(Relaxed)

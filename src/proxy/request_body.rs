@@ -13,7 +13,8 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::error::Error;
-use crate::body::{CallerBody, Copy, poll_caller};
+use crate::allowance::{Allowance, Held};
+use crate::body::{CallerBody, Copy, Patience, poll_caller};
 use crate::reason::Reason;
 use crate::upstream::Payload;
 
@@ -24,41 +25,77 @@ const WHOLE: usize = 64 * 1024;
 const DRAINED: usize = 256 * 1024;
 const DRAIN_WAIT: Duration = Duration::from_secs(1);
 
+/// How a request's body goes out.
+pub(super) struct Sending {
+    pub(super) payload: Payload,
+    /// Fills as the body goes out.
+    pub(super) copy: Option<Rc<Copy>>,
+    /// With the caller, where it may not be silent for ever.
+    pub(super) patience: Option<Rc<Patience>>,
+    /// The share of a whole body in what all requests may keep.
+    pub(super) held: Option<Held>,
+}
+
+impl Sending {
+    fn whole(payload: Payload, held: Option<Held>) -> Sending {
+        Sending { payload, copy: None, patience: None, held }
+    }
+}
+
+/// What bodies may take.
+pub(super) struct Bounds<'a> {
+    /// Bytes of one that are kept.
+    pub(super) kept: usize,
+    /// Bytes of all that are kept.
+    pub(super) all: &'a Rc<Allowance>,
+    /// How long a caller may be silent; `None` for streams.
+    pub(super) silence: Option<Duration>,
+}
+
 /// Looks whether the whole body is here already, as a unary call's is: then it goes out in one piece and can be
 /// sent again. Never waits for it. A body that may end within so many bytes is copied as it goes out.
 pub(super) async fn payload(
     parts: &Parts,
     slot: &mut Option<Incoming>,
-    kept: usize,
-) -> Result<(Payload, Option<Rc<Copy>>), Error> {
+    bounds: &Bounds<'_>,
+) -> Result<Sending, Error> {
     let Some(mut body) = slot.take().filter(|body| !body.is_end_stream()) else {
-        return Ok((Payload::Empty, None));
+        return Ok(Sending::whole(Payload::Empty, None));
     };
     // Reading makes hyper answer `100 Continue`; over HTTP/1.1 nothing is here yet anyhow.
     if parts.version != Version::HTTP_2 || parts.headers.contains_key(EXPECT) {
-        return Ok(streaming(None, body, kept));
+        return Ok(streaming(None, body, bounds));
     }
     let frame = poll_fn(|cx| Poll::Ready(poll_caller(&mut body, cx))).await;
-    let payload = match frame {
-        Poll::Pending => return Ok(streaming(None, body, kept)),
-        Poll::Ready(None) => Payload::Empty,
+    match frame {
+        Poll::Pending => Ok(streaming(None, body, bounds)),
+        Poll::Ready(None) => Ok(Sending::whole(Payload::Empty, None)),
         Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-            Ok(chunk) if body.is_end_stream() && chunk.len() <= WHOLE => Payload::Whole(chunk),
-            Ok(chunk) => return Ok(streaming(Some(chunk), body, kept)),
-            Err(_trailers_alone) => Payload::Empty,
+            Ok(chunk) if body.is_end_stream() && chunk.len() <= WHOLE => {
+                Ok(match bounds.all.take(chunk.len()) {
+                    Some(held) => Sending::whole(Payload::Whole(chunk), Some(held)),
+                    None => streaming(Some(chunk), body, bounds),
+                })
+            }
+            Ok(chunk) => Ok(streaming(Some(chunk), body, bounds)),
+            Err(_trailers_alone) => Ok(Sending::whole(Payload::Empty, None)),
         },
-        Poll::Ready(Some(Err(_))) => return Err(Error::new(Reason::Malformed, "the request body broke off")),
-    };
-    Ok((payload, None))
+        Poll::Ready(Some(Err(_))) => Err(Error::new(Reason::Malformed, "the request body broke off")),
+    }
 }
 
-fn streaming(first: Option<Bytes>, rest: Incoming, kept: usize) -> (Payload, Option<Rc<Copy>>) {
-    let body = CallerBody::new(first, rest);
-    if body.size_hint().lower() > kept as u64 || kept == 0 {
-        return (Payload::Streaming(body), None);
+fn streaming(first: Option<Bytes>, rest: Incoming, bounds: &Bounds<'_>) -> Sending {
+    let mut body = CallerBody::new(first, rest);
+    let patience = bounds.silence.map(|silence| Rc::new(Patience::new(silence)));
+    if let Some(patience) = &patience {
+        body = body.within(Rc::clone(patience));
     }
-    let copy = Rc::new(Copy::new(kept));
-    (Payload::Streaming(body.copied_to(Rc::clone(&copy))), Some(copy))
+    let short = body.size_hint().lower() <= bounds.kept as u64 && bounds.kept > 0;
+    let copy = short.then(|| bounds.all.take(0)).flatten().map(|held| Rc::new(Copy::new(bounds.kept, held)));
+    if let Some(copy) = &copy {
+        body = body.copied_to(Rc::clone(copy));
+    }
+    Sending { payload: Payload::Streaming(body), copy, patience, held: None }
 }
 
 /// Reads what a caller still sends, within bounds.

@@ -17,7 +17,7 @@ impl Proxy {
     /// The answer to a head that HTTP/1.1 cannot read, in the bytes in which it goes out; the connection ends with it.
     pub fn unreadable(&self, connection: &Rc<Connection>, too_large: bool, why: &dyn Display) -> Vec<u8> {
         let error = match too_large {
-            true => Error::too_large(),
+            true => Error::too_large(self.settings.head_size),
             false => Error::new(Reason::Malformed, format!("the request's head cannot be read: {why}")),
         };
         let answer = reply(&error, Dialect::Rest);

@@ -12,6 +12,7 @@ mod flood;
 mod framing;
 mod heads;
 mod http2;
+mod limits;
 mod recorder;
 mod targets;
 mod upstream;
