@@ -98,7 +98,7 @@ steadily() {
 camunda_suite() {
   install_python
   install_node
-  install_java_client
+  install_java
   models pyzeebe-polled pyzeebe-streamed zeebe-node zbctl sdk-polled sdk-streamed sdk-rest java-grpc java-rest
   local java
   java=$(java_home 17) || die "the Java client's test wants a JDK of version 17 or later"

@@ -49,15 +49,6 @@ redis_start() {
   until_up redis "$PID" 10 tcp_up "$1"
 }
 
-# certificates FOLDER: an authority, and a certificate of it for localhost.
-certificates() {
-  local new=(req -newkey rsa:2048 -nodes)
-  openssl "${new[@]}" -x509 -days 2 -subj '/CN=authority' -keyout "$1/ca.key" -out "$1/ca.pem" &&
-    openssl "${new[@]}" -subj '/CN=localhost' -keyout "$1/key.pem" -out "$1/request.pem" &&
-    openssl x509 -req -days 2 -in "$1/request.pem" -CA "$1/ca.pem" -CAkey "$1/ca.key" -CAcreateserial \
-      -extfile <(echo 'subjectAltName=DNS:localhost') -out "$1/cert.pem"
-}
-
 # --- Processes. `configure NAME STORE` writes a configuration; `member NAME N LISTEN ADMIN` starts one with it.
 
 configure() {
@@ -74,7 +65,6 @@ configure() {
 
 member() { begin "$1-$2" "$PROXY" run -c "$WORK/$1.toml" --listen "127.0.0.1:$3" --admin "127.0.0.1:$4"; }
 
-all_tokens() { [ "$(curl -sf --max-time 2 "http://127.0.0.1:$1/metrics" | grep -c 'state="valid"} 1')" = 4 ]; }
 fact() { sed -n "s/.*\b$1=\([0-9.]*\).*/\1/p" <<<"$2"; }
 
 # --- All at once.

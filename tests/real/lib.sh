@@ -1,4 +1,4 @@
-# What both suites of tests/real/run need: facts, processes that are surely ended, free ports, installed packages.
+# What all suites of tests/real/run need: facts, processes that are surely ended, free ports, installed packages.
 # Sourced by `run`, which sets HERE, ROOT, CACHE and WORK.
 
 # --- Facts: one line each on stdout. A failed one is counted, so that the rest is still seen.
@@ -99,6 +99,15 @@ print(*(s.getsockname()[1] for s in held))
 PY
 }
 
+# certificates FOLDER: an authority, and a certificate of it for localhost.
+certificates() {
+  local new=(req -newkey rsa:2048 -nodes)
+  openssl "${new[@]}" -x509 -days 2 -subj '/CN=authority' -keyout "$1/ca.key" -out "$1/ca.pem" &&
+    openssl "${new[@]}" -subj '/CN=localhost' -keyout "$1/key.pem" -out "$1/request.pem" &&
+    openssl x509 -req -days 2 -in "$1/request.pem" -CA "$1/ca.pem" -CAkey "$1/ca.key" -CAcreateserial \
+      -extfile <(echo 'subjectAltName=DNS:localhost') -out "$1/cert.pem"
+}
+
 # --- Packages, through their ordinary clients. Each is installed once into $CACHE; a changed list installs it again.
 
 need() { command -v "$1" >/dev/null || die "$1 is needed: $2"; }
@@ -114,35 +123,40 @@ once() {
   echo "$sum" >"$CACHE/.$name.installed"
 }
 
+# Each takes the name of a folder in the cache, and the one beside this file that holds the list.
 install_python() {
-  need python3 "pyzeebe runs on it"
-  once venv "$HERE/clients/requirements.txt" python_packages
+  local name=${1:-venv} list=$HERE/${2:-clients}/requirements.txt
+  need python3 "clients run on it"
+  once "$name" "$list" python_packages "$name" "$list"
 }
 python_packages() {
-  python3 -m venv --clear "$CACHE/venv"
-  "$CACHE/venv/bin/pip" -q install -r "$HERE/clients/requirements.txt"
+  python3 -m venv --clear "$CACHE/$1"
+  "$CACHE/$1/bin/pip" -q install -r "$2"
 }
 
 install_node() {
-  need npm "zeebe-node, zbctl and @camunda8/sdk come by it"
-  once npm "$HERE/clients/package.json" node_packages
+  local name=${1:-npm} list=$HERE/${2:-clients}/package.json
+  need npm "clients come by it"
+  once "$name" "$list" node_packages "$name" "$list"
   # The clients' programs are not beside these packages.
-  export NODE_PATH=$CACHE/npm/node_modules
+  export NODE_PATH=$CACHE/$name/node_modules
 }
 node_packages() {
-  mkdir -p "$CACHE/npm"
-  cp "$HERE/clients/package.json" "$CACHE/npm/"
-  npm --prefix "$CACHE/npm" install --no-audit --no-fund --loglevel=error
+  mkdir -p "$CACHE/$1"
+  cp "$2" "$CACHE/$1/"
+  npm --prefix "$CACHE/$1" install --no-audit --no-fund --loglevel=error
 }
 
-install_java_client() {
-  need mvn "the Java client comes by it"
-  once java "$HERE/clients/pom.xml" java_packages
+install_java() {
+  local name=${1:-java} list=$HERE/${2:-clients}/${3:-pom.xml}
+  need mvn "Java clients come by it"
+  once "$name" "$list" java_packages "$name" "$list"
 }
 java_packages() {
-  mkdir -p "$CACHE/java"
-  cp "$HERE/clients/pom.xml" "$CACHE/java/"
-  mvn -B -q -f "$CACHE/java/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$CACHE/java/lib"
+  rm -rf "${CACHE:?}/$1"
+  mkdir -p "$CACHE/$1"
+  cp "$2" "$CACHE/$1/pom.xml"
+  mvn -B -q -f "$CACHE/$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$CACHE/$1/lib"
 }
 
 # distribution ARTIFACT FOLDER: a Maven artifact that is an archive, unpacked as $CACHE/FOLDER.
@@ -204,6 +218,9 @@ token_requests() {
     sed -n 's/^camunda_proxy_token_requests_total\({.*}\)\{0,1\} \([0-9.]*\).*/\2/p' |
     awk '{ sum += $1; n++ } END { if (!n) exit 1; print sum }'
 }
+
+# all_tokens PORT: the tokens of all four scopes are there, says the admin address on this port.
+all_tokens() { [ "$(curl -sf --max-time 2 "http://127.0.0.1:$1/metrics" | grep -c 'state="valid"} 1')" = 4 ]; }
 
 # tokens_between LEAST MOST ADMIN
 tokens_between() {
