@@ -68,13 +68,13 @@ fn steady(stage: &mut Stage<'_>) -> io::Result<()> {
 fn expiry(stage: &mut Stage<'_>) -> io::Result<()> {
     let life = stage.duration / 4;
     stage.camunda()?.tokens.set_token_life(life);
-    stage.start_proxy(true)?;
-    let asked = stage.camunda()?.tokens.request_count();
+    // Not with all tokens: the first may have ended before the last is there.
+    stage.start_proxy(false)?;
     let figures = stage.load("tokens end and are renewed", |_| ())?;
     none_failed(stage, &figures);
-    let renewals = stage.camunda()?.tokens.request_count() - asked;
+    let renewals = zeebe_requests(stage.camunda()?).saturating_sub(1);
     stage.expect(
-        renewals >= 4,
+        renewals >= 3,
         format!("{renewals} renewals of tokens that live for {:.1} s", life.as_secs_f64()),
     );
     Ok(())
@@ -108,6 +108,12 @@ fn outage(stage: &mut Stage<'_>) -> io::Result<()> {
         format!("{failures} token requests met the outage, and a new token came after it"),
     );
     Ok(())
+}
+
+/// Token requests for the audience that the load uses.
+fn zeebe_requests(camunda: &Hosted) -> usize {
+    let asked = camunda.tokens.requests();
+    asked.iter().filter(|request| request.audience.as_deref() == Some("zeebe.camunda.io")).count()
 }
 
 /// Token requests that met a fault.
@@ -242,9 +248,7 @@ fn herd(stage: &mut Stage<'_>) -> io::Result<()> {
     let step = stage.step(work, Load::Saturate);
     let figures = stage.load_with("a thousand at once", &step, |_| ())?;
     none_failed(stage, &figures);
-    let asked = stage.camunda()?.tokens.requests();
-    let zeebe =
-        asked.iter().filter(|request| request.audience.as_deref() == Some("zeebe.camunda.io")).count();
+    let zeebe = zeebe_requests(stage.camunda()?);
     stage.expect(zeebe == 1, format!("{zeebe} token request for the {connections} that waited"));
     stage.tell(format!("the last of them was answered after {}", micros(figures.quantiles.max)));
     Ok(())
