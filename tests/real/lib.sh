@@ -251,12 +251,6 @@ zbctl() {
   "$CACHE/npm/node_modules/.bin/zbctl-cli.linux" --insecure --address "$address" "$@"
 }
 
-# zbctl_with_oauth ADDRESS REST-URL: asks the proxy for a token first. It keeps tokens in the home folder.
-zbctl_with_oauth() {
-  HOME=$WORK ZEEBE_CLIENT_ID=any-id ZEEBE_CLIENT_SECRET=any-secret ZEEBE_TOKEN_AUDIENCE=zeebe.camunda.io \
-    ZEEBE_AUTHORIZATION_SERVER_URL=$2/oauth/token zbctl "$1" status
-}
-
 # zbctl_works ADDRESS: deploy, create, activate, complete.
 zbctl_works() {
   local key

@@ -33,11 +33,6 @@ sandbox_suite() {
   client sdk node "$HERE/clients/sdk_client.js" "$grpc" "$rest" "$WORK/models" web
   holds "zbctl: status, deploy, create, activate, complete" zbctl_works "$grpc"
 
-  # Clients that insist on OAuth, with an id and a secret that nobody knows: the proxy is their token endpoint.
-  client pyzeebe-oauth env OAUTHLIB_INSECURE_TRANSPORT=1 "$CACHE/venv/bin/python" "$HERE/clients/oauth_pyzeebe.py" "$grpc" "$rest"
-  client sdk-oauth node "$HERE/clients/oauth_sdk.js" "$grpc" "$rest"
-  holds "zbctl with OAuth: status" zbctl_with_oauth "$grpc" "$rest"
-
   holds "/status is JSON and names the scopes" status_shows "$admin" optimize
   holds "no more than one token request for each of the four scopes" tokens_between 1 4 "$admin"
   holds "no token in the log, /status or /metrics" keeps_secrets "$admin" "$WORK/sandbox.log" 'Bearer e'
