@@ -261,3 +261,44 @@ zbctl_works() {
     python3 -c 'import json, sys; print(json.load(sys.stdin)["jobs"][0]["key"])') || return
   zbctl "$1" complete job "$key" --variables '{"doubled": 42}'
 }
+
+# --- A proxy in front of a server that is not a Camunda's.
+
+# token_endpoint PORT PORT: an embedded Camunda, of which only the token endpoint is used; its files are in TOKENS.
+token_endpoint() {
+  TOKENS=$(mktemp -d "$WORK/tokens.XXXXXX")
+  begin token-endpoint env TMPDIR="$TOKENS" "$PROXY" sandbox --listen "127.0.0.1:$1" --admin "127.0.0.1:$2"
+  # The proxy that comes with it asks too, from the same address: others come when it has its tokens, and a second later.
+  until_up token-endpoint "$PID" 60 all_tokens "$2"
+  sleep 1.2
+  TOKENS=$(echo "$TOKENS"/*)
+}
+
+# proxy_before NAME CERTIFICATES PORT TLS-PORT SETTING: what it does as Zeebe's is set by SETTING; callers reach it on two ports.
+proxy_before() {
+  local name=$1 admin
+  admin=127.0.0.1:$(free_ports 1)
+  (umask 077; grep -E '_OAUTH_URL|_CLIENT_ID|_CLIENT_SECRET|_TOKEN_AUDIENCE' "$TOKENS/credentials.txt" >"$WORK/$name.credentials")
+  cat >"$WORK/$name.toml" <<TOML
+credentials = "$WORK/$name.credentials"
+
+[[listener]]
+address = "127.0.0.1:$3"
+
+[[listener]]
+address = "127.0.0.1:$4"
+tls = { cert_file = "$2/cert.pem", key_file = "$2/key.pem" }
+
+[admin]
+address = "$admin"
+
+[oauth]
+ca_file = "$TOKENS/ca.pem"
+
+[scopes.zeebe]
+$5
+ca_file = "$2/ca.pem"
+TOML
+  begin "$name" "$PROXY" run -c "$WORK/$name.toml"
+  until_up "$name" "$PID" 60 http_up "http://$admin/readyz"
+}
