@@ -111,11 +111,15 @@ fn say_chunked(request: &mut Request<Body>) {
 }
 
 fn is_broken(error: &hyper::Error) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    // The last one is TLS's word for a connection that was closed without goodbye.
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
     let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     error.is_canceled()
         || io.is_some_and(|io| {
-            matches!(io.kind(), BrokenPipe | ConnectionReset | ConnectionAborted | NotConnected)
+            matches!(
+                io.kind(),
+                BrokenPipe | ConnectionReset | ConnectionAborted | NotConnected | UnexpectedEof
+            )
         })
 }
 
