@@ -5,9 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-};
+use http::HeaderName;
 use http_body::{Frame, SizeHint};
 use hyper::body::{Body as _, Incoming};
 
@@ -104,18 +102,40 @@ pub fn poll_caller(
 ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
     let mut frame = ready!(Pin::new(body).poll_frame(cx));
     if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
-        for name in [
-            AUTHORIZATION,
-            PROXY_AUTHORIZATION,
-            HOST,
-            CONTENT_LENGTH,
-            TRANSFER_ENCODING,
-            CONNECTION,
-            TE,
-            COOKIE,
-        ] {
+        let of_a_head: Vec<HeaderName> = trailers.keys().filter(|name| is_of_a_head(name)).cloned().collect();
+        for name in of_a_head {
             trailers.remove(name);
         }
     }
     Poll::Ready(frame)
+}
+
+/// Also with `_` for `-`, as servers read it that pass fields on as variables.
+fn is_of_a_head(name: &HeaderName) -> bool {
+    const OF_A_HEAD: [&str; 22] = [
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "content-type",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "max-forwards",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-http-method-override",
+        "x-original-url",
+        "x-real-ip",
+    ];
+    let read = name.as_str().replace('_', "-");
+    OF_A_HEAD.contains(&&*read) || read.starts_with("x-forwarded-")
 }
