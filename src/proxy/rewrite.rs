@@ -1,8 +1,8 @@
 //! What changes in a head on its way: refuse and strip first, inject last.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, TE, TRANSFER_ENCODING,
+    UPGRADE, VIA,
 };
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
@@ -184,8 +184,6 @@ fn is_dropped_outgoing(name: &HeaderName) -> bool {
         || *name == UPGRADE
         || *name == EXPECT
         || *name == FORWARDED
-        || *name == PROXY_AUTHORIZATION
-        || *name == PROXY_AUTHENTICATE
     {
         return true;
     }
@@ -195,7 +193,14 @@ fn is_dropped_outgoing(name: &HeaderName) -> bool {
             text.get(..12).is_some_and(|start| is_twin(start, "x-forwarded-")) || is_any(text, &OVERRIDES)
         }
         b'k' | b'p' | b'h' => {
-            is_any(text, &["keep-alive", "proxy-connection", "proxy-authorization", "http2-settings"])
+            const HOP: [&str; 5] = [
+                "keep-alive",
+                "proxy-connection",
+                "proxy-authorization",
+                "proxy-authenticate",
+                "http2-settings",
+            ];
+            is_any(text, &HOP)
         }
         b't' | b'c' => {
             text.contains('_') && is_any(text, &["transfer-encoding", "content-length", "content-type"])

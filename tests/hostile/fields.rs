@@ -38,6 +38,8 @@ const EITHER: &[Case] = &[
     (&[("authorization", "Basic YTpi"), ("authorization", "Bearer mine")], "x", &[]),
     (&[("proxy-authorization", "Basic YTpi")], "proxy-authorization", &[]),
     (&[("proxy_authorization", "Basic YTpi")], "proxy_authorization", &[]),
+    (&[("proxy-authenticate", "Basic")], "proxy-authenticate", &[]),
+    (&[("proxy_authenticate", "Basic")], "proxy_authenticate", &[]),
     (&[("authorization_", "Bearer mine")], "authorization_", &["Bearer mine"]),
     (&[("x-forwarded-for", "127.0.0.1")], "x-forwarded-for", &[]),
     (&[("x-forwarded-host", "evil.example")], "x-forwarded-host", &[]),
