@@ -35,8 +35,16 @@ fn local_location(location: &HeaderValue, upstream: &UpstreamAddress, prefix: &s
         None => Some(location).filter(|path| path.starts_with('/') && !path.starts_with("//"))?,
     };
     let rest = below(path, &upstream.base_path)?;
-    let local = format!("{prefix}{rest}");
-    HeaderValue::from_str(if local.is_empty() { "/" } else { &local }).ok()
+    // Without the base, a path that goes on with an empty segment would name a host: `//elsewhere.example`. Browsers
+    // take a backslash for a slash there, and see no tabs.
+    let names_a_host =
+        rest.replace('\t', "").strip_prefix('/').is_some_and(|rest| rest.starts_with(['/', '\\']));
+    if prefix.is_empty() && names_a_host {
+        return None;
+    }
+    // A query alone would be taken as one of the path that was asked for.
+    let slash = if prefix.is_empty() && !rest.starts_with('/') { "/" } else { "" };
+    HeaderValue::from_str(&format!("{prefix}{slash}{rest}")).ok()
 }
 
 fn local_cookie(cookie: &HeaderValue, upstream: &UpstreamAddress, prefix: &str) -> HeaderValue {
@@ -102,6 +110,24 @@ mod tests {
             headers.insert(LOCATION, HeaderValue::from_static(location));
             map_back(&mut headers, &upstream(), "/operate");
             assert_eq!(headers[LOCATION], expected, "{location}");
+        }
+    }
+
+    #[test]
+    fn without_a_prefix_a_location_stays_on_this_host() {
+        for (location, expected) in [
+            ("/cluster/v2/x", "/v2/x"),
+            ("/cluster", "/"),
+            ("/cluster?x=y", "/?x=y"),
+            ("/cluster//elsewhere.example", "/cluster//elsewhere.example"),
+            ("/cluster/\\elsewhere.example", "/cluster/\\elsewhere.example"),
+            ("/cluster/\t/elsewhere.example", "/cluster/\t/elsewhere.example"),
+            ("/cluster/x//y", "/x//y"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, HeaderValue::from_static(location));
+            map_back(&mut headers, &upstream(), "");
+            assert_eq!(headers[LOCATION], expected, "{location:?}");
         }
     }
 
