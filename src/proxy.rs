@@ -120,6 +120,8 @@ pub struct Connection {
     pub turned_away: bool,
     /// Its requests under way.
     pub open: OpenExchanges,
+    /// Its tries to be handed a token.
+    pub guess: relay::Guess,
 }
 
 /// Who answered.
@@ -255,7 +257,7 @@ impl Proxy {
         rewrite::refuse(parts, connection.open.reads())?;
         connection.door.access.admit(parts, connection.local)?;
         let destinations = self.destinations.load_full();
-        let answer = relay::answer(&self.settings, &destinations, &connection.door, parts, body).await?;
+        let answer = relay::answer(&self.settings, &destinations, connection, parts, body).await?;
         exchange.relayed = true;
         Ok(answer)
     }

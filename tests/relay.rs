@@ -304,6 +304,43 @@ async fn whoever_proves_nothing_or_asks_for_something_else_gets_nothing() {
 }
 
 #[tokio::test]
+async fn wrong_proofs_of_a_connection_are_looked_at_one_a_second_whoever_waits_for_the_answers() {
+    let world = relaying("").await;
+    let (id, secret) = secret(&world);
+    let body = |secret: &str| {
+        format!(
+            "grant_type=client_credentials&audience=zeebe.camunda.io&client_id={id}&client_secret={secret}"
+        )
+    };
+    let caller = world.http2().await;
+    let ask = async |body: String| {
+        caller.clone().send(Method::POST, "/oauth/token", &[FORM], body).await.expect("an answer")
+    };
+    let begun = Instant::now();
+    // The first one leaves without its answer.
+    let left = tokio::time::timeout(Duration::from_millis(100), ask(body("wrong"))).await;
+    assert!(left.is_err(), "a wrong proof waits");
+    for guess in ["wrong too", &secret] {
+        let answer = ask(body(guess)).await;
+        // On a machine that stands still for so long, the second is over.
+        if begun.elapsed() < Duration::from_secs(1) {
+            let told = answer.json();
+            assert_eq!((answer.status.as_u16(), &told["reason"]), (429, &json!("quota_exceeded")), "{guess}");
+            assert_eq!(
+                (answer.header("retry-after"), &told["error"]),
+                ("1", &json!("temporarily_unavailable"))
+            );
+        }
+    }
+    // Nobody else waits for that.
+    let mut other = world.http1().await;
+    let answer = other.send(Method::POST, "/oauth/token", &[FORM], body(&secret)).await.expect("an answer");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    tokio::time::sleep_until(begun + Duration::from_millis(1200)).await;
+    assert_eq!(ask(body(&secret)).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_fleet_behind_one_proxy_costs_one_token_request_for_each_audience() {
     let parent = relaying("").await;
     let url = format!("http://{}/oauth/token", parent.proxy);

@@ -27,6 +27,7 @@ use super::watch::{Order, PARTING, Watch, Watched};
 use crate::access::PeerProof;
 use crate::certificate;
 use crate::io::{Io, Replayed, poll_some_bytes};
+use crate::proxy::relay::Guess;
 use crate::proxy::{Connection, OpenExchanges, Proxy};
 use crate::tls::ALPN_HTTP2;
 
@@ -63,7 +64,8 @@ pub(super) async fn serve(worker: &Shared, entrance: Arc<Entrance>, peer: Peer, 
     let caller = proof.and_then(|proof| worker.proxy.caller_of(&proof));
     let has_place = caller.as_ref().is_none_or(|caller| place.is_of(caller.name()));
     let turned_away = !has_place || place.is_told();
-    let connection = Rc::new(Connection { door, local, caller, turned_away, open: OpenExchanges::default() });
+    let (open, guess) = (OpenExchanges::default(), Guess::default());
+    let connection = Rc::new(Connection { door, local, caller, turned_away, open, guess });
     let watched = worker.watch.add(Rc::clone(&connection), protocol == Protocol::Http2);
     match protocol {
         Protocol::Http1 => serve_http1(worker, &connection, &watched, io).await,

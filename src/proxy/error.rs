@@ -76,6 +76,14 @@ impl Error {
         Error::new(Reason::CallerUnknown, detail).in_oauth(OauthCode::InvalidClient)
     }
 
+    /// Another proof of the connection was wrong, just now.
+    pub(super) fn too_many_guesses(wait: Duration) -> Error {
+        let detail =
+            "a wrong proof has just come over this connection: the next one is looked at a second later";
+        let error = Error::new(Reason::QuotaExceeded, detail).in_oauth(OauthCode::TemporarilyUnavailable);
+        Error { retry_after: Some(wait), ..error }
+    }
+
     /// The same, told as a token endpoint does.
     pub(super) fn in_oauth(self, code: OauthCode) -> Error {
         Error { oauth: Some(code), ..self }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{Error, OauthCode};
-use super::{Destinations, Door, Settings};
+use super::{Connection, Destinations, Settings};
 use crate::address::Address;
 use crate::body::Body;
 use crate::reason::Reason;
@@ -21,6 +21,7 @@ mod grant;
 mod parameters;
 mod placeholder;
 
+pub use grant::Guess;
 use parameters::Asked;
 
 /// What the listeners' token endpoint does.
@@ -81,11 +82,12 @@ pub fn admit(mode: Mode, method: &Method) -> Result<(), Error> {
 pub(super) async fn answer(
     settings: &Settings,
     destinations: &Destinations,
-    door: &Door,
+    connection: &Connection,
     parts: &Parts,
     body: &mut Option<Incoming>,
 ) -> Result<Response<Body>, Error> {
-    admit(door.relay, &parts.method)?;
+    let mode = connection.door.relay;
+    admit(mode, &parts.method)?;
     let parameters = parameters::read(&parts.headers, body).await?;
     let asked = Asked::new(parameters, parts.headers.get_all(AUTHORIZATION))?;
     match asked.grant_type.as_deref() {
@@ -96,8 +98,8 @@ pub(super) async fn answer(
         }
         None => return Err(Error::oauth(OauthCode::InvalidRequest, "the grant_type is missing")),
     }
-    let granted = match door.relay {
-        Mode::Token => grant::grant(settings, destinations, door, &asked).await?,
+    let granted = match mode {
+        Mode::Token => grant::grant(settings, destinations, connection, &asked).await?,
         _ => placeholder::grant(&asked)?,
     };
     Ok(reply(&granted))

@@ -1,5 +1,6 @@
 //! The real token, handed to a caller who has proved who it is: as long as it is served here, and never longer.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::super::error::{Error, OauthCode};
-use super::super::{Destinations, Door, Settings};
+use super::super::{Connection, Destinations, Door, Settings};
 use super::parameters::Asked;
 use crate::oauth::{Cause, TokenSource, Unavailable};
 use crate::scope::Scope;
@@ -17,14 +18,24 @@ const WRONG: Duration = Duration::from_secs(1);
 /// Refused credentials may be mended at any moment, and asking here costs the token endpoint nothing.
 const SOON: Duration = Duration::from_secs(30);
 
+/// Until when no proof of a connection is looked at, because one was wrong: HTTP/2 would let hundreds be tried at once,
+/// and who knows how soon a right one is answered need not wait for the answers to others.
+#[derive(Default)]
+pub struct Guess(Cell<Option<Instant>>);
+
 pub(super) async fn grant(
     settings: &Settings,
     destinations: &Destinations,
-    door: &Door,
+    connection: &Connection,
     asked: &Asked,
 ) -> Result<Value, Error> {
-    let offered = offered(destinations, door);
+    let offered = offered(destinations, &connection.door);
+    let now = Instant::now();
+    if connection.guess.0.get().is_some_and(|until| now < until) {
+        return Err(Error::too_many_guesses(WRONG));
+    }
     if !is_known(settings, &offered, asked) {
+        connection.guess.0.set(Some(now + WRONG));
         sleep(WRONG).await;
         return Err(Error::caller_unknown());
     }
