@@ -21,6 +21,7 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::reason::Reason;
 use authority::{Allowed, Authority, Host};
 pub use bind::{REMEDY, bind_guard};
 pub use callers::{Caller, CallerConfig, CallerMistake, Callers};
@@ -120,6 +121,17 @@ pub enum CallerDenial {
         /// When another try makes sense.
         retry_after: Duration,
     },
+}
+
+impl Denial {
+    /// The word for it.
+    pub fn reason(self) -> Reason {
+        match self {
+            Denial::Malformed(_) => Reason::Malformed,
+            Denial::HostDenied => Reason::HostDenied,
+            Denial::OriginDenied => Reason::OriginDenied,
+        }
+    }
 }
 
 impl Access {

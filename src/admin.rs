@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -15,8 +16,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::access::{Access, Denial};
+use crate::access::{Access, Audit, Denial};
 use crate::address::Address;
+use crate::reason::Reason;
 
 mod metrics;
 mod state;
@@ -45,6 +47,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Admin {
     /// Whom it lets in.
     pub access: Access,
+    /// Which decisions about that get a line.
+    pub audit: Audit,
     /// What there is to tell.
     pub state: State,
 }
@@ -85,8 +89,7 @@ impl Admin {
                     "web pages may not ask here, unless their origin is in access.allowed_origins"
                 }
             };
-            let text = format!("refused: {why}\n");
-            return text_answer(StatusCode::FORBIDDEN, text);
+            return self.refused(&head, denial.reason(), why);
         }
         if let Some(action) = tokens::Action::at(head.uri.path()) {
             return tokens::answer(&self.state, &head, action);
@@ -106,6 +109,22 @@ impl Admin {
             "/" => text_answer(StatusCode::OK, INDEX.to_owned()),
             _ => text_answer(StatusCode::NOT_FOUND, INDEX.to_owned()),
         }
+    }
+
+    fn refused(&self, head: &Parts, reason: Reason, why: &str) -> Response<Full<Bytes>> {
+        if self.audit != Audit::Off {
+            tracing::info!(
+                target: "audit",
+                listener = "admin",
+                decision = "refused",
+                reason = reason.name(),
+                detail = why,
+                method = head.method.as_str(),
+                path = head.uri.path(),
+                "audit"
+            );
+        }
+        text_answer(StatusCode::FORBIDDEN, format!("refused: {why}\n"))
     }
 }
 

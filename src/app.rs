@@ -92,7 +92,7 @@ impl App {
         let admin_address = admin.address.clone();
         let settings = Arc::new(settings);
         let control = control::Control {
-            admin: Arc::new(Admin { access, state }),
+            admin: Arc::new(Admin { access, audit: settings.config.access.audit, state }),
             plan,
             destinations,
             settings: Arc::clone(&settings),

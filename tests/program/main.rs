@@ -1,6 +1,7 @@
 //! The real program from outside: command line, files, addresses, signals. Nothing here looks into it.
 
 mod admin;
+mod audit;
 mod bench;
 mod command_line;
 mod confinement;
