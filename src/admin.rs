@@ -92,6 +92,10 @@ impl Admin {
             return self.refused(&head, denial.reason(), why);
         }
         if let Some(action) = tokens::Action::at(head.uri.path()) {
+            // A page can make a browser send a POST, but no field of its own without being asked about first.
+            if head.method == Method::POST && !head.headers.contains_key(INTENT) {
+                return self.refused(&head, Reason::CallerDenied, INTENT_MISSING);
+            }
             return tokens::answer(&self.state, &head, action);
         }
         if head.method != Method::GET && head.method != Method::HEAD {
@@ -128,12 +132,18 @@ impl Admin {
     }
 }
 
+/// Whoever changes something says with it that he means to.
+const INTENT: &str = "x-camunda-auth-proxy";
+const INTENT_MISSING: &str =
+    "this changes something: add the header field `x-camunda-auth-proxy: 1`, which no web page can";
+
 const INDEX: &str = "camunda-auth-proxy: admin address\n\n\
     /livez     200 while the process works\n\
     /readyz    200 while requests are served: a token is there, and no drain has begun\n\
     /startupz  200 once every scope has a token or a reason why not\n\
     /status    JSON: version, addresses and for each scope its upstream, audience and token state\n\
     /metrics   Prometheus text format\n\n\
+    With the header field `x-camunda-auth-proxy: 1`, which says that no web page asks for it:\n\n\
     POST /tokens/renew  asks for new tokens now, of all scopes or of one (?scope=zeebe); the old ones are served meanwhile\n\
     POST /tokens/purge  the same, and forgets the old ones at once\n";
 

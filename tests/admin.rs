@@ -71,7 +71,7 @@ async fn tokens_are_renewed_and_purged_by_hand_and_the_answer_says_what_comes_of
     until("all tokens", || tokens.requests().len() == 4).await;
     let act = async |path: &str| {
         let mut caller = Caller::http1(world.admin).await;
-        caller.send(Method::POST, path, &[], "").await.expect("an answer")
+        caller.send(Method::POST, path, &[("x-camunda-auth-proxy", "1")], "").await.expect("an answer")
     };
     let told = act("/tokens/renew?scope=zeebe").await;
     assert_eq!(told.status, 200);
@@ -118,9 +118,12 @@ async fn no_web_page_can_renew_or_purge_tokens() {
             (Method::POST, &[("origin", "null")], 403),
             (Method::POST, &[("host", "evil.example")], 403),
             (Method::POST, &[("sec-fetch-site", "cross-site")], 403),
-            (Method::POST, &[("content-type", "text/plain")], 415),
-            (Method::POST, &[("content-type", "application/x-www-form-urlencoded")], 415),
-            (Method::POST, &[("content-type", "multipart/form-data; boundary=x")], 415),
+            // Not without the field that says so, which no page can send unasked.
+            (Method::POST, &[], 403),
+            (Method::POST, &[("content-type", "text/plain")], 403),
+            (Method::POST, &[("x_camunda_auth_proxy", "1")], 403),
+            (Method::POST, &[("x-camunda-auth-proxy", "1"), ("origin", "https://evil.example")], 403),
+            (Method::POST, &[("x-camunda-auth-proxy", "1"), ("sec-fetch-site", "same-site")], 403),
         ] {
             let mut caller = Caller::http1(world.admin).await;
             let answer = caller.send(method.clone(), path, fields, "").await.expect("an answer");

@@ -1,10 +1,10 @@
-//! `POST /tokens/renew` and `POST /tokens/purge`: what a person does to the tokens by hand.
+//! `POST /tokens/renew` and `POST /tokens/purge`: what a person does to the tokens by hand. Web pages are kept out before.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
@@ -55,10 +55,6 @@ pub(super) fn answer(state: &State, head: &Parts, action: Action) -> Response<Fu
         let mut refused = text_answer(StatusCode::METHOD_NOT_ALLOWED, text);
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return refused;
-    }
-    if is_simple_form(head) {
-        let text = "send no body, or none that a web page's form could send\n".to_owned();
-        return text_answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
     }
     let scope = match asked_scope(head.uri.query()) {
         Ok(scope) => scope,
@@ -127,11 +123,4 @@ fn asked_scope(query: Option<&str>) -> Result<Option<Scope>, String> {
             }
         },
     }
-}
-
-/// What a page can make a browser send without asking first. `Origin` gives those away already; old browsers leave it out.
-fn is_simple_form(head: &Parts) -> bool {
-    let stated = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    matches!(kind.as_str(), "application/x-www-form-urlencoded" | "multipart/form-data" | "text/plain")
 }

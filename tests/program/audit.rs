@@ -38,6 +38,7 @@ fn each_refusal_has_one_line_that_says_whom_what_and_why() {
     let admin: &[Ask<'_>] = &[
         ("GET", "/status", &[("host", "evil.example")], 403, "host_denied"),
         ("GET", "/metrics", &foreign, 403, "origin_denied"),
+        ("POST", "/tokens/purge", &[], 403, "caller_denied"),
         ("GET", "/status", &[], 200, ""),
     ];
     for (method, path, fields, status, _) in admin {
