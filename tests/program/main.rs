@@ -6,6 +6,7 @@ mod bench;
 mod command_line;
 mod confinement;
 mod credentials;
+mod dependencies;
 mod descriptors;
 mod harness;
 mod logs;
