@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camunda_auth_proxy::address::Address;
+use camunda_auth_proxy::sandbox::{Config, Sandbox};
 use camunda_auth_proxy::scope::Scope;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -140,6 +141,23 @@ async fn a_proxy_in_tls_on_both_sides_verifies_its_upstream_and_speaks_http2_to_
 }
 
 #[tokio::test]
+async fn an_upstream_that_nobody_trusted_vouches_for_gets_nothing() {
+    let tls = Config { tls: true, ..Config::default() };
+    let other = Sandbox::start(tls).await.expect("another Camunda");
+    let world = setup()
+        .camunda(|camunda| camunda.tls = true)
+        .with("scopes.zeebe.address", &other.addresses().zeebe_rest)
+        .with("scopes.zeebe.grpc_address", &other.addresses().grpc)
+        .start()
+        .await;
+    let answer = world.get("/v2/topology").await;
+    assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (502, "upstream_connect"));
+    let called = world.http2().await.grpc(TOPOLOGY, &[], message(&[])).await.expect("an answer");
+    assert_eq!(called.grpc_status(), Some(14), "{called:?}");
+    assert_eq!(other.cluster().requests().len(), 0);
+}
+
+#[tokio::test]
 async fn a_unix_socket_is_a_listener_like_any_other() {
     let world = setup()
         .toml("[[listener]]\naddress = \"unix:{folder}/proxy.sock\"\nscope = \"zeebe\"\n")
@@ -213,11 +231,12 @@ async fn a_websocket_is_tunnelled_both_ways_until_either_side_ends() {
 #[tokio::test]
 async fn an_upgrade_that_is_refused_or_was_not_asked_for_switches_nothing() {
     let world = setup().start().await.ready().await;
-    let asked = UPGRADE.replace("/v2/websocket", "/v2/topology");
-    let mut stream = TcpStream::connect(world.proxy).await.unwrap();
-    stream.write_all(asked.as_bytes()).await.unwrap();
-    let head = head_of(&mut stream).await;
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    // What comes before the answer is the next request, and nobody's tunnel.
+    let early = "GET /v2/../smuggled HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let asked = UPGRADE.replace("/v2/websocket", "/v2/topology") + early;
+    let answers = raw(world.proxy, asked).await;
+    assert!(answers.starts_with("HTTP/1.1 200") && answers.contains("HTTP/1.1 400"), "{answers}");
+    assert_eq!(world.camunda.cluster().requests().len(), 1);
 
     let upstream = http1_peer(|_| {
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nsmuggled"
