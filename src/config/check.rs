@@ -12,8 +12,16 @@ use crate::tls;
 use super::{Config, file};
 use crate::listener;
 
-/// Everything that is wrong with a configuration by itself. `origin` says where a key's value comes from.
+/// Everything that is wrong with a configuration and the files that it names. `origin` says where a key's value comes
+/// from.
 pub(super) fn check(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
+    let mut problems = by_itself(config, origin);
+    problems.extend(files(config, origin));
+    problems
+}
+
+/// Everything that is wrong with a configuration whatever is in the files.
+pub(super) fn by_itself(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut refuse = |key: &str, message: &str, remedy: &str| {
         problems.push(Problem::new(key, origin(key), message, remedy));
@@ -82,7 +90,6 @@ pub(super) fn check(config: &Config, origin: &impl Fn(&str) -> String) -> Vec<Pr
     problems.extend(addresses(config, origin));
     problems.extend(lists(config, origin));
     problems.extend(callers(config, origin));
-    problems.extend(files(config, origin));
     problems
 }
 
