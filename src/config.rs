@@ -15,6 +15,8 @@ mod effective;
 mod environment;
 mod file;
 mod free;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod keystore;
 mod merge;
 mod open_files;

@@ -10,6 +10,8 @@ mod authorization;
 mod derive;
 mod draft;
 mod finish;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod json;
 mod names;
 mod quotes;

@@ -48,3 +48,6 @@ pub mod upstream_address;
 
 pub mod allowance;
 pub mod trouble;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;

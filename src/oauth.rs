@@ -17,6 +17,8 @@ mod discovery;
 mod endpoint;
 mod entry;
 mod free;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod identity;
 mod life;
 mod log;

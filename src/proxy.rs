@@ -30,6 +30,8 @@ mod audit;
 mod destination;
 mod error;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod location;
 mod outbound;
 mod overload;

@@ -3,6 +3,8 @@
 //! The table itself is data, in `route/table.rs`. Before it is asked, `route/guard.rs` refuses every path that
 //! could mean something else further on; so matching is on the raw octets and by whole segments.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod guard;
 mod join;
 mod refusal;

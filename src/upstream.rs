@@ -26,6 +26,8 @@ mod pump;
 mod stream;
 
 pub use answer::AnswerBody;
+#[cfg(any(test, fuzzing))]
+pub(crate) use http2::fuzzed;
 pub use pool::Pool;
 
 /// One scope's upstream. What is not set comes from the credentials file.

@@ -41,9 +41,9 @@ struct Issuer {
 /// Where an issuer's token endpoint is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
-    token_endpoint: String,
+    pub(super) token_endpoint: String,
     /// The one for connections that show a certificate (RFC 8705 §5), where it is another.
-    certified: Option<String>,
+    pub(super) certified: Option<String>,
 }
 
 impl Metadata {
@@ -135,7 +135,7 @@ struct Aliases {
     token_endpoint: Option<String>,
 }
 
-fn read(body: &[u8], issuer: &str, allow_plaintext: bool) -> Result<Metadata, Failure> {
+pub(super) fn read(body: &[u8], issuer: &str, allow_plaintext: bool) -> Result<Metadata, Failure> {
     let malformed = |what: String| Failure::new(Cause::Malformed, format!("the issuer's metadata {what}"));
     let document: Document = serde_json::from_slice(body)
         .map_err(|_| malformed("are not what they should be: no JSON object".into()))?;

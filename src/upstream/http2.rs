@@ -22,6 +22,8 @@ mod drive;
 mod failure;
 mod flow;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod hpack;
 mod inbox;
 mod outbox;

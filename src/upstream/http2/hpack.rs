@@ -3,6 +3,8 @@
 mod decoder;
 mod encoder;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzed;
 mod huffman;
 mod integer;
 mod table;

@@ -13,9 +13,9 @@ const SCRATCH: usize = 16 * 1024;
 #[derive(Debug)]
 pub(in super::super) struct Decoder {
     /// The newest in front.
-    table: VecDeque<Field>,
-    size: usize,
-    max: usize,
+    pub(super) table: VecDeque<Field>,
+    pub(super) size: usize,
+    pub(super) max: usize,
     scratch: Vec<u8>,
 }
 

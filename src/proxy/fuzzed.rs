@@ -1,0 +1,155 @@
+//! Any head on its way out, and any on its way back.
+
+use std::collections::BTreeSet;
+
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, LOCATION, TE, VIA};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+
+use super::{Reads, location, rewrite};
+use crate::upstream::{Origin, ScopeConfig};
+use crate::upstream_address::UpstreamAddress;
+
+mod caller;
+
+pub(crate) use caller::caller;
+
+/// A head: in the first line the path at the upstream, in the others fields.
+///
+/// What goes out has our token and no other, frames nothing, speaks of no other hop, and keeps all else in its order;
+/// what comes back frames nothing either, and leads to no host that the upstream did not name.
+pub(crate) fn fields(octets: &[u8]) {
+    let text = String::from_utf8_lossy(octets);
+    let mut lines = text.lines();
+    // Others do not come out of a route.
+    let target = lines.next().filter(|target| target.starts_with('/'));
+    let Some(Ok(target)) = target.map(PathAndQuery::try_from) else { return };
+    let fields = crate::fuzzed::fields(lines);
+    let origin = origin();
+    let (mut head, ()) = Request::new(()).into_parts();
+    head.headers = fields.clone();
+    let refused = rewrite::refuse(&head, &Reads::default()).is_err();
+    let _ = rewrite::asked_upgrade(&head);
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        goes_out(&head, &target, &origin, version, refused);
+    }
+    comes_back(fields, &origin.address);
+}
+
+fn origin() -> Origin {
+    let address: UpstreamAddress = "http://upstream.example:8080/base".parse().expect("an address");
+    Origin::rest(address, &ScopeConfig::default()).expect("an origin without TLS")
+}
+
+/// What servers that read `_` as `-` take a field for.
+fn as_read(name: &HeaderName) -> String {
+    name.as_str().replace('_', "-")
+}
+
+/// Those that `connection` names, but for its usual words, which name no field here.
+fn named(fields: &HeaderMap) -> BTreeSet<String> {
+    let values = fields.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let words = values.flat_map(|value| value.split(',')).map(|word| word.trim().to_ascii_lowercase());
+    words.filter(|word| !["", "close", "keep-alive", "te", "upgrade"].contains(&&**word)).collect()
+}
+
+fn goes_out(head: &Parts, target: &PathAndQuery, origin: &Origin, version: Version, refused: bool) {
+    let mut token = HeaderValue::from_static("Bearer ours");
+    token.set_sensitive(true);
+    let out = rewrite::outgoing(head, target, origin, Some(&token), version);
+    let fields = out.headers();
+    let values = |name: HeaderName| fields.get_all(name).iter().collect::<Vec<_>>();
+    assert_eq!(values(AUTHORIZATION), ["Bearer ours"]);
+    assert!(fields[AUTHORIZATION].is_sensitive());
+    let host: &[&str] = if version == Version::HTTP_2 { &[] } else { &["upstream.example:8080"] };
+    assert_eq!(values(HOST), host);
+    assert_eq!(values(VIA).last().map(|via| via.as_bytes()), Some(&b"1.1 camunda-auth-proxy"[..]));
+    assert!(values(TE).iter().all(|te| *te == "trailers"));
+    assert!(values(CONNECTION).iter().all(|connection| *connection == "te"));
+    for name in fields.keys() {
+        let read = as_read(name);
+        let ours = name == CONNECTION || name == TE;
+        assert!(ours || !read.starts_with("x-forwarded-") && !FOREIGN.contains(&&*read), "{name} goes out");
+        // In another spelling they would be taken for framing.
+        let own = ["content-length", "content-type"].contains(&&*read);
+        assert!(!own || name.as_str() == read, "{name} goes out");
+    }
+    for name in named(&head.headers) {
+        let set = ["authorization", "host", "via", "te", "connection"].contains(&&*name);
+        assert!(set || !fields.contains_key(&*name), "`connection` names {name}");
+    }
+    assert!(refused || values(VIA).len() <= head.headers.get_all(VIA).iter().count() + 1);
+    keeps_all_else(head, fields, version);
+    let expected = match version {
+        Version::HTTP_2 => format!("http://upstream.example:8080{target}"),
+        _ => target.to_string(),
+    };
+    assert_eq!(out.uri().to_string(), expected);
+}
+
+/// What no field may be that goes out, in either spelling.
+const FOREIGN: [&str; 15] = [
+    "transfer-encoding",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "upgrade",
+    "expect",
+    "forwarded",
+    "http2-settings",
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+/// RFC 9110 §5.1, §5.3: unknown fields go on, and lines of one name stay in their order.
+fn keeps_all_else(head: &Parts, out: &HeaderMap, version: Version) {
+    let named = named(&head.headers);
+    for name in
+        head.headers.keys().filter(|name| name.as_str().starts_with("x-") && !name.as_str().contains('_'))
+    {
+        let foreign = FOREIGN.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-");
+        if !foreign && !named.contains(name.as_str()) {
+            assert!(head.headers.get_all(name).iter().eq(out.get_all(name)), "{name} is not what it was");
+        }
+    }
+    if version != Version::HTTP_2 {
+        assert!(out.get_all(COOKIE).iter().count() <= 1, "cookies are not joined");
+    }
+}
+
+fn comes_back(mut fields: HeaderMap, upstream: &UpstreamAddress) {
+    let named = named(&fields);
+    let location = fields.get(LOCATION).cloned();
+    rewrite::incoming(&mut fields);
+    for name in ["connection", "transfer-encoding", "keep-alive", "proxy-connection", "upgrade"] {
+        assert!(!fields.contains_key(name), "{name} comes back");
+    }
+    for name in named {
+        assert!(!fields.contains_key(&*name), "{name} comes back");
+    }
+    for prefix in ["", "/operate"] {
+        let mut fields = fields.clone();
+        let cookies = fields.get_all("set-cookie").iter().count();
+        location::map_back(&mut fields, upstream, prefix);
+        assert_eq!(fields.get_all("set-cookie").iter().count(), cookies);
+        let (Some(before), Some(after)) = (&location, fields.get(LOCATION)) else { continue };
+        let stays = |at: &HeaderValue| at.to_str().ok().and_then(|at| host_of(at, upstream));
+        if before != after {
+            assert_eq!(stays(after).as_deref(), Some("localhost"), "{before:?} became {after:?}");
+            assert_eq!(stays(before).as_deref(), Some("localhost"), "{before:?} became {after:?}");
+        }
+    }
+}
+
+/// Where a browser goes that was at `localhost`; the upstream's own host counts as that.
+fn host_of(location: &str, upstream: &UpstreamAddress) -> Option<String> {
+    let page = reqwest::Url::parse("http://localhost/x/").expect("a URL");
+    let host = page.join(location).ok()?.host_str()?.to_owned();
+    Some(if host == upstream.host { "localhost".to_owned() } else { host })
+}
