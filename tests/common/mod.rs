@@ -28,13 +28,15 @@ pub(crate) struct Setup {
     camunda: Config,
     environment: Vec<(String, String)>,
     toml: Option<String>,
+    authorities: String,
     credentials: fn(&str) -> bool,
 }
 
 /// Both in plaintext, one worker, one listener.
 pub(crate) fn setup() -> Setup {
     let camunda = Config { tls: false, ..Config::default() };
-    let setup = Setup { camunda, environment: Vec::new(), toml: None, credentials: |_| true };
+    let (environment, authorities) = (Vec::new(), String::new());
+    let setup = Setup { camunda, environment, toml: None, authorities, credentials: |_| true };
     setup.with("workers", "1")
 }
 
@@ -49,6 +51,12 @@ impl Setup {
     /// What only a file can say. `{folder}` is where it lies.
     pub(crate) fn toml(mut self, text: impl Into<String>) -> Setup {
         self.toml = Some(text.into());
+        self
+    }
+
+    /// Another authority that the proxy trusts, besides the Camunda's.
+    pub(crate) fn trusting(mut self, pem: &str) -> Setup {
+        self.authorities.push_str(pem);
         self
     }
 
@@ -90,7 +98,7 @@ impl Setup {
             path
         };
         let flag = |key, value: String| Flag { name: "--test", key, values: vec![value] };
-        let ca = write("ca.pem", camunda.ca_pem()).display().to_string();
+        let ca = write("ca.pem", &(camunda.ca_pem().to_owned() + &self.authorities)).display().to_string();
         let all = camunda.credentials_file();
         let lines: Vec<&str> = all.lines().filter(|line| (self.credentials)(line)).collect();
         let credentials = write("credentials.txt", &lines.join("\n"));

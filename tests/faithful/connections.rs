@@ -1,0 +1,169 @@
+//! Upstream connections that go away, refuse, die or are shared: who loses what.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::call::{Call, To};
+use super::cell::{Cell, Incoming, Outgoing, all, grpc, in_each};
+use super::http1::Framing;
+use super::upstream::Asked;
+use crate::common::{in_time, message};
+
+fn over_http2() -> Vec<Cell> {
+    all().into_iter().filter(|cell| cell.outgoing.is_http2()).collect()
+}
+
+/// Where a request came in.
+async fn whereabouts(asked: Asked) {
+    let connection = asked.connection.to_string();
+    asked.answer_whole(200, &[("x-connection", &connection)], b"here").await;
+}
+
+async fn connection_of(to: &To, wish: &str) -> String {
+    let (answer, _) = to.ask("POST", wish, &[], &message(&[])).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.fields);
+    answer.fields.one("x-connection").to_owned()
+}
+
+#[tokio::test]
+async fn streams_that_live_long_have_connections_of_their_own() {
+    in_each(grpc(), whereabouts, async |to| {
+        let call = connection_of(&to, "Topology").await;
+        let held = connection_of(&to, "StreamActivatedJobs").await;
+        assert_ne!(call, held);
+        assert_eq!(
+            (connection_of(&to, "Topology").await, connection_of(&to, "ActivateJobs").await),
+            (call, held)
+        );
+    })
+    .await;
+}
+
+async fn hold(to: &To, wish: &str, how_many: usize) -> Vec<Call> {
+    let mut calls = Vec::new();
+    for _ in 0..how_many {
+        let mut call = to.post(wish, &[], Framing::Unknown).await;
+        call.out.data(message(&[])).await;
+        calls.push(call);
+    }
+    calls
+}
+
+#[tokio::test]
+async fn streams_are_spread_and_connections_added_before_the_upstreams_limit_is_reached() {
+    // The upstream takes 100 at a time.
+    let script = async |mut asked: Asked| {
+        asked.talk.say(asked.connection);
+        asked.given_up().await;
+    };
+    let cells = vec![Cell { incoming: Incoming::Grpc, outgoing: Outgoing::Http2 }];
+    in_each(cells, script, async |to| {
+        let _held = hold(&to, "ActivateJobs", 250).await;
+        let mut streams: HashMap<String, usize> = HashMap::new();
+        for _ in 0..250 {
+            *streams.entry(to.talk().heard().await).or_default() += 1;
+        }
+        println!("streams of each connection: {streams:?}");
+        assert!(streams.len() >= 3 && streams.values().all(|streams| *streams <= 100), "{streams:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stalled_reader_of_tiny_messages_stops_nobody_else() {
+    let script = async |asked: Asked| {
+        if asked.wish() != "StreamActivatedJobs" || asked.fields.has("x-neighbour") {
+            return whereabouts(asked).await;
+        }
+        let count = Rc::clone(&asked.talk.count);
+        let (_body, mut out) = asked.answer(200, &[], Framing::Unknown).await;
+        while count.get() < 200_000 && out.data(message(&[1, 2, 3, 4])).await {
+            count.set(count.get() + 1);
+        }
+        out.end().await;
+    };
+    let cells = vec![Cell { incoming: Incoming::Grpc, outgoing: Outgoing::Http2 }];
+    in_each(cells, script, async |to| {
+        let mut stalled = Vec::new();
+        for mut call in hold(&to, "StreamActivatedJobs", 3).await {
+            stalled.push(call.answer().await.expect("an answer"));
+        }
+        let mut before = u64::MAX;
+        while to.talk().count.get() != before {
+            before = to.talk().count.get();
+            let mut neighbour =
+                to.post("StreamActivatedJobs", &[("x-neighbour", "1")], Framing::Unknown).await;
+            neighbour.out.end().await;
+            assert_eq!(neighbour.answer().await.expect("an answer").status, 200);
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        println!("{before} messages were taken for three readers that do not read");
+        let mut read = 0;
+        for answer in &mut stalled {
+            let whole = in_time("the rest", answer.body.whole()).await;
+            assert_eq!(whole.broken, None);
+            read += whole.body.len();
+        }
+        assert_eq!(read as u64, to.talk().count.get() * 9);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn five_thousand_cancellations_take_no_other_callers_stream_with_them() {
+    let script = async |mut asked: Asked| {
+        if asked.fields.has("x-keeper") {
+            let (mut body, mut out) = asked.answer(200, &[], Framing::Unknown).await;
+            while let Some(Ok(piece)) = body.data().await {
+                out.data(piece).await;
+            }
+            return out.end().await;
+        }
+        let count = Rc::clone(&asked.talk.count);
+        count.set(count.get() + 1);
+        asked.given_up().await;
+        count.set(count.get() - 1);
+    };
+    let cells = vec![Cell { incoming: Incoming::Grpc, outgoing: Outgoing::Http2 }];
+    in_each(cells, script, async |to| {
+        let mut keepers = Vec::new();
+        for wish in ["ActivateJobs", "Topology", "ActivateJobs", "Topology", "StreamActivatedJobs"] {
+            let mut call = to.post(wish, &[("x-keeper", "1")], Framing::Unknown).await;
+            let answer = call.answer().await.expect("an answer");
+            keepers.push((call, answer));
+        }
+        for burst in 0..10 {
+            let wish = if burst % 2 == 0 { "ActivateJobs" } else { "Topology" };
+            let calls = burst_of(&to, wish).await;
+            assert_eq!(calls.len(), 500);
+            drop(calls);
+            for (call, answer) in &mut keepers {
+                call.out.data("still there").await;
+                assert_eq!(answer.body.octets(11).await, "still there");
+            }
+        }
+        let gone = async {
+            while to.talk().count.get() > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        in_time("all of them are gone", gone).await;
+        for (mut call, mut answer) in keepers {
+            call.out.end().await;
+            assert_eq!(answer.body.whole().await.broken, None);
+        }
+    })
+    .await;
+}
+
+/// Calls on one connection of their own.
+async fn burst_of(to: &To, wish: &str) -> Vec<Call> {
+    let mut sender = to.sender().await;
+    let mut calls = Vec::new();
+    for _ in 0..500 {
+        let mut call = to.open_on(&mut sender, "POST", &to.path(wish), &[], Framing::Unknown).await;
+        call.out.data(message(&[])).await;
+        calls.push(call);
+    }
+    calls
+}

@@ -1,0 +1,143 @@
+//! What only gRPC has: deadlines, streams that are silent for long, and what comes of it where it cannot be.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::call::To;
+use super::cell::{Run, all, grpc, in_each};
+use super::http1::Framing;
+use super::upstream::Asked;
+use crate::common::peer::http1_peer;
+use crate::common::{Setup, TOPOLOGY, in_time, message, setup};
+
+#[tokio::test]
+async fn a_deadline_is_passed_on_as_it_is_and_obeyed() {
+    let script = async |mut asked: Asked| {
+        let talk = asked.talk.clone();
+        talk.say(asked.fields.one("grpc-timeout"));
+        talk.say(format!("{:?}", asked.given_up().await));
+    };
+    in_each(grpc(), script, async |to| {
+        for (timeout, least) in [("200m", 200), ("150000u", 150)] {
+            let began = Instant::now();
+            let (answer, whole) = to.ask("POST", "x", &[("grpc-timeout", timeout)], &message(&[])).await;
+            assert_eq!((answer.status, answer.fields.one("grpc-status")), (200, "4"));
+            assert!(whole.head_alone);
+            assert!(began.elapsed() >= Duration::from_millis(least - 10), "{:?}", began.elapsed());
+            assert_eq!(to.talk().heard().await, timeout);
+            assert_eq!(to.talk().heard().await, "Some(8)");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_message_of_a_stream_comes_at_once_and_with_its_metadata() {
+    let script = async |asked: Asked| {
+        assert_eq!(asked.fields.all("x-trace-bin"), ["AAEC", "/wA="]);
+        assert_eq!(asked.fields.one("grpc-encoding"), "gzip");
+        assert_eq!(asked.fields.one("grpc-accept-encoding"), "identity,gzip");
+        assert_eq!((asked.fields.one("te"), &*asked.method), ("trailers", "POST"));
+        let head =
+            [("content-type", "application/grpc+proto"), ("grpc-encoding", "gzip"), ("x-head-bin", "AAE=")];
+        let (mut body, mut out) = asked.answer(200, &head, Framing::Unknown).await;
+        while let Some(Ok(piece)) = body.data().await {
+            out.data(piece).await;
+        }
+        out.trailers(&[
+            ("grpc-status", "10"),
+            ("grpc-message", "a%20%E2%82%AC"),
+            ("grpc-status-details-bin", "CAo="),
+        ])
+        .await;
+    };
+    in_each(grpc(), script, async |to| {
+        let fields = [
+            ("x-trace-bin", "AAEC"),
+            ("x-trace-bin", "/wA="),
+            ("grpc-encoding", "gzip"),
+            ("grpc-accept-encoding", "identity,gzip"),
+        ];
+        let mut call = to.post("x", &fields, Framing::Unknown).await;
+        let mut answer = call.answer().await.expect("an answer");
+        assert_eq!(answer.fields.one("content-type"), "application/grpc+proto");
+        assert_eq!(answer.fields.one("x-head-bin"), "AAE=");
+        for n in 0..20 {
+            let sent = message(&vec![n; usize::from(n) * 100]);
+            call.out.data(sent.clone()).await;
+            assert_eq!(answer.body.octets(sent.len()).await, sent);
+        }
+        call.out.end().await;
+        let trailers = in_time("the end", answer.body.whole()).await.trailers.expect("trailers");
+        assert_eq!(trailers.one("grpc-status"), "10");
+        assert_eq!(trailers.one("grpc-message"), "a%20%E2%82%AC");
+        assert_eq!(trailers.one("grpc-status-details-bin"), "CAo=");
+    })
+    .await;
+}
+
+async fn silence(more: fn(Setup) -> Setup, patience: Duration, silence: Duration) {
+    let script = async move |mut asked: Asked| {
+        let uploads = asked.wish() == "up";
+        if uploads {
+            asked.body.octets(5).await;
+            asked.talk.say("begun");
+        }
+        let (mut body, mut out) = asked.answer(200, &[], Framing::Unknown).await;
+        out.data("begun").await;
+        if uploads {
+            assert_eq!(body.octets(3).await, "end");
+        } else {
+            tokio::time::sleep(silence).await;
+        }
+        out.data("end").await;
+        out.end().await;
+    };
+    let judge = async move |to: To| {
+        let mut down = to.post("down", &[], Framing::Unknown).await;
+        down.out.end().await;
+        let mut up = to.post("up", &[], Framing::Unknown).await;
+        up.out.data("begun").await;
+        let (mut down, mut echo) =
+            (down.answer().await.expect("an answer"), up.answer().await.expect("an answer"));
+        assert_eq!((down.body.octets(5).await, echo.body.octets(5).await), ("begun".into(), "begun".into()));
+        tokio::time::sleep(silence).await;
+        up.out.data("end").await;
+        up.out.end().await;
+        for answer in [&mut down, &mut echo] {
+            let whole = in_time("the end", answer.body.whole()).await;
+            assert_eq!((&whole.body[..], whole.broken), (&b"end"[..], None));
+        }
+    };
+    Run { more, patience, at_once: true }.in_each(all(), script, judge).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_silent_for_longer_than_every_deadline_goes_on() {
+    // The clock of the workers cannot be paused, so whatever could end a stream does so after a second or two.
+    let short = |setup: Setup| {
+        setup
+            .with("limits.idle_timeout", "1s")
+            .with("limits.head_timeout", "2s")
+            .with("upstream.idle_timeout", "100ms")
+            .with("upstream.response_timeout", "2s")
+            .with("upstream.ping_interval", "500ms")
+    };
+    silence(short, Duration::from_secs(30), Duration::from_secs(6)).await;
+}
+
+#[tokio::test]
+#[ignore = "takes a quarter of an hour: cargo test --test faithful -- --ignored"]
+async fn a_stream_that_is_silent_for_fifteen_minutes_goes_on() {
+    silence(|setup| setup, Duration::from_secs(1200), Duration::from_secs(910)).await;
+}
+
+#[tokio::test]
+async fn grpc_to_an_upstream_that_speaks_http1_is_unavailable() {
+    let upstream = http1_peer(|_| "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_owned()).await;
+    let world = setup().zeebe_grpc(upstream.at).start().await;
+    let answer = world.http2().await.grpc(TOPOLOGY, &[], message(&[])).await.expect("an answer");
+    assert_eq!((answer.status.as_u16(), answer.grpc_status()), (200, Some(14)), "{answer:?}");
+    assert!(answer.head_alone);
+}
