@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use http_body::{Frame, SizeHint};
 use hyper::body::{Body as _, Incoming};
 
@@ -13,18 +13,29 @@ use super::Error;
 use super::copy::Copy;
 use super::patience::Patience;
 
-/// A body as it arrives, and the chunk that was read to see whether it is all there.
+/// A body as it arrives, and the frame that was read to see whether it is all there.
 #[derive(Debug)]
 pub struct CallerBody {
-    first: Option<Bytes>,
+    first: Option<First>,
     rest: Incoming,
     copy: Option<Rc<Copy>>,
     patience: Option<Rc<Patience>>,
 }
 
+/// A frame that was read ahead. Smaller than hyper's, since it goes wherever the body goes.
+#[derive(Debug)]
+enum First {
+    Chunk(Bytes),
+    Trailers(Box<HeaderMap>),
+}
+
 impl CallerBody {
-    /// What comes, after a chunk that was already read.
-    pub fn new(first: Option<Bytes>, rest: Incoming) -> CallerBody {
+    /// What comes, after a frame that was already read.
+    pub fn new(first: Option<Frame<Bytes>>, rest: Incoming) -> CallerBody {
+        let first = first.map(|frame| match frame.into_data() {
+            Ok(chunk) => First::Chunk(chunk),
+            Err(frame) => First::Trailers(Box::new(frame.into_trailers().unwrap_or_default())),
+        });
         CallerBody { first, rest, copy: None, patience: None }
     }
 
@@ -43,7 +54,8 @@ impl CallerBody {
     /// The next frame.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = match self.first.take() {
-            Some(chunk) => Some(Ok(Frame::data(chunk))),
+            Some(First::Chunk(chunk)) => Some(Ok(Frame::data(chunk))),
+            Some(First::Trailers(trailers)) => Some(Ok(Frame::trailers(*trailers))),
             None => match (poll_caller(&mut self.rest, cx), &self.patience) {
                 (Poll::Ready(frame), patience) => {
                     patience.iter().for_each(|patience| patience.heard());
@@ -83,7 +95,10 @@ impl CallerBody {
 
     /// How much still comes.
     pub fn size_hint(&self) -> SizeHint {
-        let chunk = self.first.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        let chunk = match &self.first {
+            Some(First::Chunk(chunk)) => chunk.len() as u64,
+            Some(First::Trailers(_)) | None => 0,
+        };
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower() + chunk);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::Version;
 use http::header::EXPECT;
 use http::request::Parts;
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
 use super::error::Error;
@@ -74,17 +74,17 @@ pub(super) async fn payload(
             Ok(chunk) if body.is_end_stream() && chunk.len() <= WHOLE => {
                 Ok(match bounds.all.take(chunk.len()) {
                     Some(held) => Sending::whole(Payload::Whole(chunk), Some(held)),
-                    None => streaming(Some(chunk), body, bounds),
+                    None => streaming(Some(Frame::data(chunk)), body, bounds),
                 })
             }
-            Ok(chunk) => Ok(streaming(Some(chunk), body, bounds)),
-            Err(_trailers_alone) => Ok(Sending::whole(Payload::Empty, None)),
+            Ok(chunk) => Ok(streaming(Some(Frame::data(chunk)), body, bounds)),
+            Err(trailers) => Ok(streaming(Some(trailers), body, bounds)),
         },
         Poll::Ready(Some(Err(_))) => Err(Error::new(Reason::Malformed, "the request body broke off")),
     }
 }
 
-fn streaming(first: Option<Bytes>, rest: Incoming, bounds: &Bounds<'_>) -> Sending {
+fn streaming(first: Option<Frame<Bytes>>, rest: Incoming, bounds: &Bounds<'_>) -> Sending {
     let mut body = CallerBody::new(first, rest);
     let patience = bounds.silence.map(|silence| Rc::new(Patience::new(silence)));
     if let Some(patience) = &patience {

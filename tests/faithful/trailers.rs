@@ -47,6 +47,11 @@ async fn trailers_pass_in_both_directions() {
 }
 
 #[tokio::test]
+async fn trailers_pass_where_there_is_nothing_before_them() {
+    in_each(all(), echo, async |to| ask(&to, "alone", b"").await).await;
+}
+
+#[tokio::test]
 async fn a_body_before_trailers_that_http1_cannot_carry_is_still_whole() {
     // Not announced, or not wished for: RFC 9110 §6.5.1 lets them go, and nothing else.
     let script = async |mut asked: Asked| {
