@@ -117,6 +117,13 @@ impl Held {
         self.amount += if grown { by } else { 0 };
         grown
     }
+
+    /// Gives so much of it back.
+    pub fn shrink(&mut self, by: usize) {
+        let by = by.min(self.amount);
+        self.amount -= by;
+        self.allowance.put_back(by);
+    }
 }
 
 impl Drop for Held {
@@ -174,11 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_can_grow_as_far_as_there_is_more() {
+    fn what_is_held_can_grow_as_far_as_there_is_more_and_shrink() {
         let workers = workers(100, 1);
         let mut held = workers[0].take(0).unwrap();
         assert!(held.grow(60) && !held.grow(60) && held.grow(40));
         assert!(workers[0].take(1).is_none());
+        held.shrink(50);
+        assert!(held.grow(50) && workers[0].take(1).is_none());
         drop(held);
         assert!(workers[0].take(100).is_some());
     }

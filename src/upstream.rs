@@ -81,7 +81,8 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub ping_interval: Duration,
     /// So many bytes of a request's body are kept until the head of its answer, so that the request can be sent once more
-    /// when the upstream refuses its token. A longer body is not kept at all.
+    /// when the upstream refuses its token, or the request as a whole without having looked at it. A longer body is not
+    /// kept at all.
     pub replay_buffer: usize,
 }
 
@@ -194,7 +195,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// The same body once more, when all of it is here.
+    /// The same body once more, when all of it is here before it goes out.
     fn again(&self) -> Option<Payload> {
         match self {
             Payload::Empty => Some(Payload::Empty),

@@ -51,6 +51,15 @@ impl CallerBody {
         self
     }
 
+    /// The same body from its start, if all that has gone by was copied.
+    pub fn rewound(mut self) -> Option<CallerBody> {
+        let gone = self.copy.as_ref()?.rewind()?;
+        if !gone.is_empty() {
+            self.first = Some(First::Chunk(gone));
+        }
+        Some(self)
+    }
+
     /// The next frame.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = match self.first.take() {

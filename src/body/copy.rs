@@ -43,6 +43,19 @@ impl Copy {
         }
     }
 
+    /// What has gone by so far, if all of that is here; it begins anew.
+    pub(super) fn rewind(&self) -> Option<Bytes> {
+        let mut so_far = self.so_far.borrow_mut();
+        let bytes = match std::mem::replace(&mut *so_far, SoFar::Given) {
+            SoFar::Chunk(bytes) | SoFar::Whole(bytes) => bytes,
+            SoFar::Joined(bytes) => bytes.freeze(),
+            SoFar::Given => return None,
+        };
+        self.held.borrow_mut().shrink(bytes.len());
+        *so_far = SoFar::Chunk(Bytes::new());
+        Some(bytes)
+    }
+
     /// Another chunk has gone by.
     pub(super) fn add(&self, chunk: &Bytes) {
         let mut so_far = self.so_far.borrow_mut();
@@ -141,6 +154,20 @@ mod tests {
         copy.add(&chunk);
         copy.end();
         assert_eq!(copy.take().unwrap().as_ptr(), chunk.as_ptr());
+    }
+
+    #[test]
+    fn it_begins_anew_with_all_that_has_gone_by() {
+        let copy = Copy::new(6, held(6));
+        assert_eq!(copy.rewind().unwrap(), "");
+        copy.add(&Bytes::from_static(b"ab"));
+        copy.add(&Bytes::from_static(b"c"));
+        assert_eq!(copy.rewind().unwrap(), "abc");
+        copy.add(&Bytes::from_static(b"abc"));
+        copy.end();
+        assert_eq!(copy.rewind().unwrap(), "abc");
+        copy.add(&Bytes::from_static(b"abcdefg"));
+        assert!(copy.rewind().is_none(), "it was too long");
     }
 
     #[test]

@@ -15,11 +15,22 @@ pub(super) struct Pump {
     /// A stream whose request is still being sent keeps its place.
     lease: Rc<Lease>,
     body: CallerBody,
+    over: bool,
 }
 
 impl Pump {
     pub(super) fn new(lease: Rc<Lease>, body: CallerBody) -> Pump {
-        Pump { lease, body }
+        Pump { lease, body, over: false }
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// The body, as far as it has been read.
+    pub(super) fn into_body(self) -> CallerBody {
+        self.body
     }
 }
 
@@ -45,11 +56,13 @@ impl Future for Pump {
                 Some(Err(_)) => {
                     // The caller went away: never a clean end, or half a message would look like a whole one.
                     Rc::clone(&me.lease).cancel();
+                    me.over = true;
                     return Poll::Ready(());
                 }
                 None => me.lease.send(Bytes::new(), Finish::End),
             }
         }
+        me.over = true;
         Poll::Ready(())
     }
 }

@@ -17,7 +17,7 @@ use super::{Error, Payload, Refused};
 /// Sends one request in the place that `lease` is.
 ///
 /// # Errors
-/// With the body, when the peer provably did not process the request and all of the body is still here.
+/// With the body, when the peer provably did not process the request and all of the body that was sent is still here.
 pub(super) async fn exchange(
     lease: Lease,
     head: Request<()>,
@@ -55,21 +55,25 @@ impl Calling {
         match result {
             Ok(response) => {
                 // The request may go on while the answer comes: bidirectional streams do.
-                if let Some(pump) = self.pump.take() {
+                if let Some(pump) = self.pump.take().filter(|pump| !pump.is_over()) {
                     tokio::task::spawn_local(pump);
                 }
                 Ok(response.map(|()| Receiving { lease: Some(lease) }))
             }
             Err(failure) => {
-                let again = again.filter(|_| failure.is_unprocessed());
+                let again = match self.pump.take() {
+                    _ if !failure.is_unprocessed() => None,
+                    Some(pump) => pump.into_body().rewound().map(Payload::Streaming),
+                    None => again,
+                };
                 Err(Refused { again, error: Error::from_http2(&failure) })
             }
         }
     }
 
     fn poll(&mut self, lease: &Lease, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failure>> {
-        if self.pump.as_mut().is_some_and(|pump| Pin::new(pump).poll(cx).is_ready()) {
-            self.pump = None;
+        if let Some(pump) = self.pump.as_mut().filter(|pump| !pump.is_over()) {
+            let _ = Pin::new(pump).poll(cx);
         }
         lease.poll_answer(cx)
     }

@@ -26,6 +26,67 @@ async fn connection_of(to: &To, wish: &str) -> String {
 }
 
 #[tokio::test]
+async fn what_is_under_way_survives_a_goaway_and_what_is_new_goes_elsewhere() {
+    let script = async |asked: Asked| {
+        if asked.wish() != "stays" {
+            return whereabouts(asked).await;
+        }
+        let (talk, connection) = (Rc::clone(&asked.talk), asked.connection.to_string());
+        let (mut body, mut out) = asked.answer(200, &[("x-connection", &connection)], Framing::Unknown).await;
+        out.data("before").await;
+        talk.go.notified().await;
+        let seen = body.whole().await;
+        out.data(seen.body).await;
+        out.end().await;
+    };
+    in_each(over_http2(), script, async |to| {
+        let mut call = to.post("stays", &[], Framing::Unknown).await;
+        call.out.data("part, ").await;
+        let mut answer = call.answer().await.expect("an answer");
+        answer.body.octets(6).await;
+        to.talk().go_away.notify_waiters();
+        // Those that cross the GOAWAY are above its last stream, and go out again.
+        for _ in 0..10 {
+            connection_of(&to, "new").await;
+        }
+        assert_ne!(connection_of(&to, "new").await, answer.fields.one("x-connection"));
+        call.out.data("rest").await;
+        call.out.end().await;
+        to.talk().go.notify_one();
+        let whole = in_time("the end", answer.body.whole()).await;
+        assert_eq!((&whole.body[..], whole.broken), (&b"part, rest"[..], None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_sent_again_with_its_body() {
+    let script = async |mut asked: Asked| {
+        let count = &asked.talk.count;
+        count.set(count.get() + 1);
+        if count.get() % 2 == 1 {
+            // Not processed, as the code says, however much of it has come (RFC 9113 §8.7).
+            if asked.wish() == "late" {
+                asked.whole().await;
+            }
+            return asked.break_off(7);
+        }
+        let body = asked.whole().await.body;
+        asked.answer_whole(200, &[], &body).await;
+    };
+    in_each(over_http2(), script, async |to| {
+        for wish in ["at-once", "late"] {
+            for body in [&b"hello"[..], &[7; 60_000]] {
+                let (answer, whole) = to.ask("POST", wish, &[], body).await;
+                assert_eq!(answer.status, 200, "{wish} {} {:?}", body.len(), answer.fields);
+                assert!(whole.body == body, "{wish}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn streams_that_live_long_have_connections_of_their_own() {
     in_each(grpc(), whereabouts, async |to| {
         let call = connection_of(&to, "Topology").await;
