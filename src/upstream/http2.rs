@@ -169,6 +169,11 @@ impl Lease {
         Ok(())
     }
 
+    /// Whether its connection has carried a request before.
+    pub(super) fn is_reused(&self) -> bool {
+        self.stream.get() > 1
+    }
+
     /// Sends some of the request's body. Everything that was sent before must have gone, see [`Lease::poll_sendable`].
     pub(super) fn send(&self, data: Bytes, finish: Finish) {
         self.conn.connection.borrow_mut().send(self.stream.get(), data, finish);

@@ -87,7 +87,8 @@ impl Pool {
     ) -> Result<Response<AnswerBody>, Error> {
         let mut tries = 1;
         loop {
-            match self.try_send(method, held, payload, &head).await {
+            // A lost HTTP/2 connection may have been lost to this request, and takes others with it: one is enough.
+            match self.try_send(method, held, payload, &head, tries == 1).await {
                 Ok(answer) => return Ok(answer),
                 Err(Refused { again: Some(again), .. }) if tries < TRIES => payload = again,
                 Err(refused) => return Err(refused.error),
@@ -122,16 +123,18 @@ impl Pool {
         held: bool,
         payload: Payload,
         head: &impl Fn(Version) -> Option<Request<()>>,
+        first: bool,
     ) -> Result<Response<AnswerBody>, Refused> {
+        let repeatable = matches!(payload, Payload::Empty) && is_idempotent(method);
         if self.speaks_http2().unwrap_or(true) {
             let set = if held { &self.held } else { &self.calls };
             if let Some(lease) = self.stream(set).await.map_err(never_sent)? {
                 let head = head(Version::HTTP_2).ok_or_else(|| never_sent(Error::Stale))?;
-                return stream::exchange(lease, head, payload).await.map(AnswerBody::http2);
+                let exchange = stream::exchange(lease, head, payload, repeatable && first);
+                return exchange.await.map(AnswerBody::http2);
             }
         }
         let lease = self.connection().await.map_err(never_sent)?;
-        let repeatable = matches!(payload, Payload::Empty) && is_idempotent(method);
         let head = head(Version::HTTP_11).ok_or_else(|| never_sent(Error::Stale))?;
         let request = head.map(|()| payload.into_body());
         lease.exchange(request, repeatable).await.map(AnswerBody::http1)

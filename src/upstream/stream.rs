@@ -14,20 +14,22 @@ use super::http2::{Failure, Finish, Lease};
 use super::pump::Pump;
 use super::{Error, Payload, Refused};
 
-/// Sends one request in the place that `lease` is.
+/// Sends one request in the place that `lease` is. `repeatable` is a request without a body whose method may be repeated.
 ///
 /// # Errors
-/// With the body, when the peer provably did not process the request and all of the body that was sent is still here.
+/// With the body, when all of it that was sent is still here and the request may go out once more: the peer provably did
+/// not process it, or it is `repeatable` and its connection was lost, which had been good for others before.
 pub(super) async fn exchange(
     lease: Lease,
     head: Request<()>,
     payload: Payload,
+    repeatable: bool,
 ) -> Result<Response<Receiving>, Refused> {
     let again = payload.again();
     if let Err(failure) = lease.open(&head, matches!(payload, Payload::Empty)) {
         return Err(Refused { again: Some(payload), error: Error::from_http2(&failure) });
     }
-    let lease = Rc::new(lease);
+    let (repeatable, lease) = (repeatable && lease.is_reused(), Rc::new(lease));
     let pump = match payload {
         Payload::Empty => None,
         Payload::Whole(bytes) => {
@@ -37,7 +39,7 @@ pub(super) async fn exchange(
         }
         Payload::Streaming(body) => Some(Pump::new(Rc::clone(&lease), body)),
     };
-    Calling { pump, lease: Some(lease) }.answer(again).await
+    Calling { pump, lease: Some(lease) }.answer(again, repeatable).await
 }
 
 /// A request whose answer has not begun. Dropping it cancels the stream.
@@ -48,7 +50,11 @@ struct Calling {
 }
 
 impl Calling {
-    async fn answer(mut self, again: Option<Payload>) -> Result<Response<Receiving>, Refused> {
+    async fn answer(
+        mut self,
+        again: Option<Payload>,
+        repeatable: bool,
+    ) -> Result<Response<Receiving>, Refused> {
         let Some(lease) = self.lease.clone() else { return Err(Refused { again, error: Error::Stale }) };
         let result = poll_fn(|cx| self.poll(&lease, cx)).await;
         self.lease = None;
@@ -62,7 +68,7 @@ impl Calling {
             }
             Err(failure) => {
                 let again = match self.pump.take() {
-                    _ if !failure.is_unprocessed() => None,
+                    _ if !(failure.is_unprocessed() || repeatable && failure.is_lost()) => None,
                     Some(pump) => pump.into_body().rewound().map(Payload::Streaming),
                     None => again,
                 };

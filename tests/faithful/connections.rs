@@ -87,6 +87,35 @@ async fn a_refused_stream_is_sent_again_with_its_body() {
 }
 
 #[tokio::test]
+async fn a_used_connection_that_dies_with_a_request_loses_none_that_may_be_repeated() {
+    let script = async |mut asked: Asked| {
+        let (talk, connection) = (Rc::clone(&asked.talk), asked.connection as u64);
+        asked.whole().await;
+        if asked.wish() == "dies" && talk.count.get() != connection {
+            talk.count.set(connection + 1);
+            return talk.cut.notify_waiters();
+        }
+        whereabouts(asked).await;
+    };
+    let cells = over_http2().into_iter().filter(|cell| !cell.incoming.is_grpc()).collect();
+    in_each(cells, script, async |to| {
+        for method in ["GET", "HEAD", "OPTIONS", "DELETE"] {
+            connection_of(&to, "lives").await;
+            // From now on the next connection is the one that lives.
+            to.talk().count.set(0);
+            let (answer, _) = to.ask(method, "dies", &[], b"").await;
+            assert_eq!(answer.status, 200, "{method}");
+        }
+        // Something may have come of it (RFC 9110 §9.2.2).
+        connection_of(&to, "lives").await;
+        to.talk().count.set(0);
+        let (answer, _) = to.ask("POST", "dies", &[], b"").await;
+        assert_eq!(answer.status, 502);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn streams_that_live_long_have_connections_of_their_own() {
     in_each(grpc(), whereabouts, async |to| {
         let call = connection_of(&to, "Topology").await;

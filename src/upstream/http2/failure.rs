@@ -78,6 +78,11 @@ impl Failure {
             || self.kind == Kind::Reset && self.code == Some(Reason::REFUSED_STREAM)
     }
 
+    /// Whether the connection was lost, and nobody knows what became of the request.
+    pub(in crate::upstream) fn is_lost(&self) -> bool {
+        self.kind == Kind::Lost
+    }
+
     pub(super) fn code(&self) -> Option<Reason> {
         self.code
     }
