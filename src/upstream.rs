@@ -30,6 +30,9 @@ pub use answer::AnswerBody;
 pub(crate) use http2::fuzzed;
 pub use pool::Pool;
 
+/// Connections are renewed after this time, so that changes of names and load balancers are followed.
+const MAX_AGE: Duration = Duration::from_secs(30 * 60);
+
 /// One scope's upstream. What is not set comes from the credentials file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -11,7 +11,7 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::{Error, Payload, Refused};
+use super::{Error, MAX_AGE, Payload, Refused};
 use crate::body::Body;
 use crate::io::Io;
 
@@ -21,13 +21,21 @@ const MAX_BUFFER: usize = 128 * 1024;
 /// The idle connections of one origin.
 #[derive(Default)]
 pub(super) struct Idle {
-    stack: RefCell<Vec<(Instant, SendRequest<Body>)>>,
+    stack: RefCell<Vec<Resting>>,
+}
+
+/// An idle connection.
+struct Resting {
+    since: Instant,
+    opened: Instant,
+    sender: SendRequest<Body>,
 }
 
 /// A connection in use; it returns to the stack when its answer has been read to the end.
 pub(super) struct Lease {
     idle: Rc<Idle>,
     sender: SendRequest<Body>,
+    opened: Instant,
     /// Whether it has carried a request before: only such a connection can have been closed unnoticed.
     pub(super) reused: bool,
 }
@@ -40,12 +48,12 @@ impl Idle {
         let mut at = stack.len();
         while at > 0 {
             at -= 1;
-            let (since, sender) = &stack[at];
-            if sender.is_closed() || since.elapsed() > max_idle {
+            let resting = &stack[at];
+            if resting.sender.is_closed() || resting.since.elapsed() > max_idle {
                 stack.remove(at);
-            } else if sender.is_ready() {
-                let (_, sender) = stack.remove(at);
-                return Some(Lease { idle: Rc::clone(self), sender, reused: true });
+            } else if resting.sender.is_ready() {
+                let Resting { sender, opened, .. } = stack.remove(at);
+                return Some(Lease { idle: Rc::clone(self), sender, opened, reused: true });
             }
         }
         None
@@ -53,7 +61,9 @@ impl Idle {
 
     /// Closes what has been idle for too long.
     pub(super) fn sweep(&self, max_idle: Duration) {
-        self.stack.borrow_mut().retain(|(since, sender)| !sender.is_closed() && since.elapsed() <= max_idle);
+        self.stack
+            .borrow_mut()
+            .retain(|resting| !resting.sender.is_closed() && resting.since.elapsed() <= max_idle);
     }
 
     /// Speaks HTTP/1.1 on a new connection.
@@ -65,7 +75,7 @@ impl Idle {
             .map_err(|error| Error::reset(error.to_string()))?;
         // Ends when its last handle is dropped or the upstream closes; errors reach the exchange that is on it.
         tokio::task::spawn_local(connection.with_upgrades());
-        Ok(Lease { idle: Rc::clone(self), sender, reused: false })
+        Ok(Lease { idle: Rc::clone(self), sender, opened: Instant::now(), reused: false })
     }
 }
 
@@ -94,10 +104,12 @@ impl Lease {
         }
     }
 
-    /// Puts the connection back on the stack.
+    /// Puts the connection back on the stack, unless it is too old.
     pub(super) fn give_back(self) {
-        if !self.sender.is_closed() {
-            self.idle.stack.borrow_mut().push((Instant::now(), self.sender));
+        let since = Instant::now();
+        if !self.sender.is_closed() && since.duration_since(self.opened) <= MAX_AGE {
+            let resting = Resting { since, opened: self.opened, sender: self.sender };
+            self.idle.stack.borrow_mut().push(resting);
         }
     }
 }

@@ -13,12 +13,10 @@ use super::connect::{self, connect};
 use super::http1::{self, Idle};
 use super::http2::{self, Conn};
 use super::stream;
-use super::{Config, Error, Origin, Payload, Refused, Wire};
+use super::{Config, Error, MAX_AGE, Origin, Payload, Refused, Wire};
 
 /// An HTTP/2 connection that nobody has used for this long is closed.
 const UNUSED: Duration = Duration::from_secs(300);
-/// Connections are renewed after this time, so that changes of names and load balancers are followed.
-const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 /// HTTP/2 connections of one worker to one origin and kind, whatever the peer's stream limit.
 const MAX_CONNECTIONS: usize = 256;
 /// A request that has lost the race for a place this often gives up.
@@ -293,3 +291,6 @@ fn never_sent(error: Error) -> Refused {
 fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
 }
+
+#[cfg(test)]
+mod tests;
