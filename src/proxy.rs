@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::header::{AUTHORIZATION, CONNECTION};
+use http::header::{AUTHORIZATION, CONNECTION, EXPECT};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -217,7 +217,8 @@ impl Proxy {
                 audit::refused(self.settings.audit, &error, &exchange);
                 let reply = reply(&error, dialect);
                 exchange.failed(&error, reply.status());
-                if version != Version::HTTP_2 {
+                // Who expects `100 Continue` would be told to go on by it.
+                if version != Version::HTTP_2 && !parts.headers.contains_key(EXPECT) {
                     request_body::discard(body).await;
                 }
                 reply.map(|body| Tracked::own(body, exchange))

@@ -32,6 +32,18 @@ async fn who_expects_100_continue_gets_it_and_the_body_arrives() {
 }
 
 #[tokio::test]
+async fn who_expects_100_continue_and_is_refused_by_the_proxy_is_told_at_once_and_not_to_go_on() {
+    let script = async |_: Asked| panic!("it must not get here");
+    let cells = rest().into_iter().filter(|cell| !cell.incoming.is_http2()).collect();
+    in_each(cells, script, async |to| {
+        let mut call = to.open("POST", "/nope", &[("expect", "100-continue")], Framing::Length(5)).await;
+        let answer = call.answer().await.expect("an answer");
+        assert_eq!((answer.status, &answer.interim[..]), (404, &[][..]));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn answers_before_the_answer_are_not_taken_for_it() {
     let cells = rest().into_iter().filter(|cell| !cell.outgoing.is_http2()).collect();
     let script = async |mut asked: Asked| {
