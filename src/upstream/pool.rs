@@ -21,7 +21,7 @@ const UNUSED: Duration = Duration::from_secs(300);
 const MAX_CONNECTIONS: usize = 256;
 /// A request that has lost the race for a place this often gives up.
 const CROWD: usize = 1000;
-/// A request may go out this often in all: once more after a try that provably changed nothing.
+/// A request may go out this often in all: after a try that provably changed nothing, or a first one whose connection was lost.
 const TRIES: usize = 3;
 
 /// The connections of one worker to one origin.
@@ -85,7 +85,7 @@ impl Pool {
     ) -> Result<Response<AnswerBody>, Error> {
         let mut tries = 1;
         loop {
-            // A lost HTTP/2 connection may have been lost to this request, and takes others with it: one is enough.
+            // A lost connection may have been lost to this request, and have taken others with it: one is enough.
             match self.try_send(method, held, payload, &head, tries == 1).await {
                 Ok(answer) => return Ok(answer),
                 Err(Refused { again: Some(again), .. }) if tries < TRIES => payload = again,
@@ -123,16 +123,15 @@ impl Pool {
         head: &impl Fn(Version) -> Option<Request<()>>,
         first: bool,
     ) -> Result<Response<AnswerBody>, Refused> {
-        let repeatable = matches!(payload, Payload::Empty) && is_idempotent(method);
+        let repeatable = first && matches!(payload, Payload::Empty) && is_idempotent(method);
         if self.speaks_http2().unwrap_or(true) {
             let set = if held { &self.held } else { &self.calls };
             if let Some(lease) = self.stream(set).await.map_err(never_sent)? {
                 let head = head(Version::HTTP_2).ok_or_else(|| never_sent(Error::Stale))?;
-                let exchange = stream::exchange(lease, head, payload, repeatable && first);
-                return exchange.await.map(AnswerBody::http2);
+                return stream::exchange(lease, head, payload, repeatable).await.map(AnswerBody::http2);
             }
         }
-        let lease = self.connection().await.map_err(never_sent)?;
+        let lease = self.connection(!first).await.map_err(never_sent)?;
         let head = head(Version::HTTP_11).ok_or_else(|| never_sent(Error::Stale))?;
         let request = head.map(|()| payload.into_body());
         lease.exchange(request, repeatable).await.map(AnswerBody::http1)
@@ -146,8 +145,10 @@ impl Pool {
         }
     }
 
-    async fn connection(&self) -> Result<http1::Lease, Error> {
-        match self.idle.take(self.config.idle_timeout) {
+    /// A new one when it must be `fresh`: what ended one idle connection has often ended them all.
+    async fn connection(&self, fresh: bool) -> Result<http1::Lease, Error> {
+        let idle = if fresh { None } else { self.idle.take(self.config.idle_timeout) };
+        match idle {
             Some(lease) => Ok(lease),
             // Boxed, or every request's future would have room for a TLS handshake.
             None => Box::pin(self.connect_http1()).await,

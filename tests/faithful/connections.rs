@@ -2,12 +2,18 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::Method;
+use tokio::sync::Barrier;
 
 use super::call::{Call, To};
 use super::cell::{Cell, Incoming, Outgoing, all, grpc, in_each};
 use super::http1::Framing;
 use super::upstream::Asked;
-use crate::common::{in_time, message};
+use crate::common::peer::{Talk, peer};
+use crate::common::{in_time, message, setup};
 
 fn over_http2() -> Vec<Cell> {
     all().into_iter().filter(|cell| cell.outgoing.is_http2()).collect()
@@ -113,6 +119,48 @@ async fn a_used_connection_that_dies_with_a_request_loses_none_that_may_be_repea
         assert_eq!(answer.status, 502);
     })
     .await;
+}
+
+#[tokio::test]
+async fn of_idle_http1_connections_that_die_with_their_next_request_one_is_enough() {
+    let (lost, both) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(2)));
+    let count = Arc::clone(&lost);
+    // Each is good for one request.
+    let upstream = peer(move |stream| {
+        let (count, both) = (Arc::clone(&count), Arc::clone(&both));
+        async move {
+            let mut talk = Talk::new(stream);
+            let Some(head) = talk.head().await else { return };
+            if head.contains("/pair") {
+                both.wait().await;
+            }
+            talk.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            if talk.head().await.is_some() {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    })
+    .await;
+    let world = setup().zeebe_rest(upstream.at).start().await.ready().await;
+    let (mut one, mut two) = (world.http1().await, world.http2().await);
+    for (method, body, status) in [
+        (Method::GET, "", 200),
+        (Method::OPTIONS, "", 200),
+        (Method::PUT, "", 200),
+        (Method::DELETE, "", 200),
+        // Something may have come of these (RFC 9110 §9.2.2), or the body is gone.
+        (Method::POST, "", 502),
+        (Method::POST, "body", 502),
+        (Method::PUT, "body", 502),
+    ] {
+        // Two idle connections at least.
+        let (pair, other) = tokio::join!(one.get("/v2/pair"), two.get("/v2/pair"));
+        assert_eq!((pair.status.as_u16(), other.status.as_u16()), (200, 200));
+        lost.store(0, Ordering::Relaxed);
+        let answer = one.send(method.clone(), "/v2/x", &[], body).await.expect("an answer");
+        assert_eq!(answer.status, status, "{method} {body}");
+        assert_eq!(lost.load(Ordering::Relaxed), 1, "{method} {body}");
+    }
 }
 
 #[tokio::test]
