@@ -177,6 +177,20 @@ impl Run {
     }
 }
 
+/// The clock of the workers cannot be paused, so whatever could end a silent stream does so after a second or two.
+pub(super) fn short_deadlines(setup: Setup) -> Setup {
+    setup
+        .with("limits.idle_timeout", "1s")
+        .with("limits.head_timeout", "2s")
+        .with("limits.body_timeout", "1s")
+        .with("upstream.idle_timeout", "100ms")
+        .with("upstream.response_timeout", "2s")
+        .with("upstream.ping_interval", "500ms")
+}
+
+/// Than every one of them.
+pub(super) const LONGER: Duration = Duration::from_secs(6);
+
 async fn ended(running: &mut Vec<(Cell, JoinHandle<Result<(), Elapsed>>)>) -> Vec<String> {
     let mut failed = Vec::new();
     for (cell, judging) in running.drain(..) {

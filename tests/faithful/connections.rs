@@ -93,6 +93,24 @@ async fn a_refused_stream_is_sent_again_with_its_body() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_refused_again_and_again_is_given_up() {
+    let script = async |asked: Asked| {
+        asked.talk.count.set(asked.talk.count.get() + 1);
+        asked.break_off(7);
+    };
+    in_each(over_http2(), script, async |to| {
+        to.talk().count.set(0);
+        let (answer, _) = to.ask("POST", "x", &[], b"body").await;
+        match to.cell.incoming.is_grpc() {
+            true => assert_eq!((answer.status, answer.fields.one("grpc-status")), (200, "14")),
+            false => assert_eq!(answer.status, 502),
+        }
+        assert_eq!(to.talk().count.get(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_used_connection_that_dies_with_a_request_loses_none_that_may_be_repeated() {
     let script = async |mut asked: Asked| {
         let (talk, connection) = (Rc::clone(&asked.talk), asked.connection as u64);

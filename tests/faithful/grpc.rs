@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::call::To;
-use super::cell::{Run, all, grpc, in_each};
+use super::cell::{LONGER, Run, all, grpc, in_each, short_deadlines};
 use super::http1::Framing;
 use super::upstream::Asked;
 use crate::common::peer::http1_peer;
@@ -82,12 +82,11 @@ async fn silence(more: fn(Setup) -> Setup, patience: Duration, silence: Duration
         let uploads = asked.wish() == "up";
         if uploads {
             asked.body.octets(5).await;
-            asked.talk.say("begun");
         }
         let (mut body, mut out) = asked.answer(200, &[], Framing::Unknown).await;
         out.data("begun").await;
         if uploads {
-            assert_eq!(body.octets(3).await, "end");
+            assert_eq!(body.data().await.expect("more").expect("more"), "end");
         } else {
             tokio::time::sleep(silence).await;
         }
@@ -97,15 +96,25 @@ async fn silence(more: fn(Setup) -> Setup, patience: Duration, silence: Duration
     let judge = async move |to: To| {
         let mut down = to.post("down", &[], Framing::Unknown).await;
         down.out.end().await;
-        let mut up = to.post("up", &[], Framing::Unknown).await;
-        up.out.data("begun").await;
-        let (mut down, mut echo) =
-            (down.answer().await.expect("an answer"), up.answer().await.expect("an answer"));
-        assert_eq!((down.body.octets(5).await, echo.body.octets(5).await), ("begun".into(), "begun".into()));
+        let mut calls = vec![down];
+        // The body of a REST request may not be silent for so long.
+        if to.cell.incoming.is_grpc() {
+            let mut up = to.post("up", &[], Framing::Unknown).await;
+            up.out.data("begun").await;
+            calls.push(up);
+        }
+        let mut answers = Vec::new();
+        for call in &mut calls {
+            let mut answer = call.answer().await.expect("an answer");
+            assert_eq!(answer.body.octets(5).await, "begun");
+            answers.push(answer);
+        }
         tokio::time::sleep(silence).await;
-        up.out.data("end").await;
-        up.out.end().await;
-        for answer in [&mut down, &mut echo] {
+        for up in &mut calls[1..] {
+            up.out.data("end").await;
+            up.out.end().await;
+        }
+        for answer in &mut answers {
             let whole = in_time("the end", answer.body.whole()).await;
             assert_eq!((&whole.body[..], whole.broken), (&b"end"[..], None));
         }
@@ -115,16 +124,7 @@ async fn silence(more: fn(Setup) -> Setup, patience: Duration, silence: Duration
 
 #[tokio::test]
 async fn a_stream_that_is_silent_for_longer_than_every_deadline_goes_on() {
-    // The clock of the workers cannot be paused, so whatever could end a stream does so after a second or two.
-    let short = |setup: Setup| {
-        setup
-            .with("limits.idle_timeout", "1s")
-            .with("limits.head_timeout", "2s")
-            .with("upstream.idle_timeout", "100ms")
-            .with("upstream.response_timeout", "2s")
-            .with("upstream.ping_interval", "500ms")
-    };
-    silence(short, Duration::from_secs(30), Duration::from_secs(6)).await;
+    silence(short_deadlines, Duration::from_secs(30), LONGER).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! WebSocket, and whatever else an HTTP/1.1 connection is switched to: octets both ways, and each direction ends by itself.
 
 use super::call::To;
-use super::cell::{Cell, Incoming, Outgoing, in_each};
+use super::cell::{Cell, Incoming, LONGER, Outgoing, Run, in_each, short_deadlines};
 use super::http1::{self, Framing, Reader, Writer};
 use super::upstream::Asked;
 use crate::common::in_time;
@@ -82,6 +82,18 @@ async fn octets_pass_both_ways_and_each_direction_ends_by_itself() {
         assert_eq!(in_time("the end", reader.piece(1)).await, None);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_tunnel_that_is_silent_for_longer_than_every_deadline_goes_on() {
+    let judge = async |to: To| {
+        let (mut reader, mut writer) = switch(&to).await;
+        assert_eq!(read(&mut reader, 5).await, b"hello");
+        tokio::time::sleep(LONGER).await;
+        writer.raw(b"still").await;
+        assert_eq!(read(&mut reader, 5).await, b"still");
+    };
+    Run { more: short_deadlines, at_once: true, ..Run::usual() }.in_each(cells(), echo, judge).await;
 }
 
 #[tokio::test]
