@@ -96,6 +96,11 @@ pub(super) fn grpc() -> Vec<Cell> {
     product(&[Incoming::Grpc, Incoming::GrpcTls], &[Outgoing::Http2, Outgoing::Http2Tls])
 }
 
+/// Those that cannot be.
+pub(super) fn grpc_over_http1() -> Vec<Cell> {
+    product(&[Incoming::Grpc, Incoming::GrpcTls], &[Outgoing::Http1, Outgoing::Http1Tls])
+}
+
 fn product(ways_in: &[Incoming], ways_out: &[Outgoing]) -> Vec<Cell> {
     let with = |outgoing: &Outgoing| {
         let outgoing = *outgoing;
@@ -236,15 +241,13 @@ impl Place {
             // Alone, so that no other scope's token requests are in the way.
             .credentials(|line| !["OPERATE", "TASKLIST", "OPTIMIZE"].iter().any(|name| line.contains(name)))
             .with("scopes.zeebe.address", format!("{}://{at}/base", scheme("http", "https")))
+            .with("scopes.zeebe.grpc_address", format!("{}://{at}", scheme("grpc", "grpcs")))
             .toml(format!(
                 "[[listener]]\naddress = \"127.0.0.1:0\"\ntls = {{ cert_file = \"{folder}/cert.pem\", key_file = \"{folder}/key.pem\" }}\n"
             ));
         // Over TLS it is what ALPN says.
         if outgoing == Outgoing::Http2 {
             setup = setup.with("scopes.zeebe.protocol", "http2");
-        }
-        if outgoing.is_http2() {
-            setup = setup.with("scopes.zeebe.grpc_address", format!("{}://{at}", scheme("grpc", "grpcs")));
         }
         Place { world: more(setup).start().await, upstream }
     }

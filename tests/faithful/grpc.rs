@@ -5,11 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::call::To;
-use super::cell::{LONGER, Run, all, grpc, in_each, short_deadlines};
+use super::cell::{LONGER, Run, all, grpc, grpc_over_http1, in_each, short_deadlines};
 use super::http1::Framing;
 use super::upstream::Asked;
-use crate::common::peer::http1_peer;
-use crate::common::{Setup, TOPOLOGY, in_time, message, setup};
+use crate::common::{Setup, in_time, message};
 
 #[tokio::test]
 async fn a_deadline_is_passed_on_as_it_is_and_obeyed() {
@@ -134,10 +133,13 @@ async fn a_stream_that_is_silent_for_fifteen_minutes_goes_on() {
 }
 
 #[tokio::test]
-async fn grpc_to_an_upstream_that_speaks_http1_is_unavailable() {
-    let upstream = http1_peer(|_| "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_owned()).await;
-    let world = setup().zeebe_grpc(upstream.at).start().await;
-    let answer = world.http2().await.grpc(TOPOLOGY, &[], message(&[])).await.expect("an answer");
-    assert_eq!((answer.status.as_u16(), answer.grpc_status()), (200, Some(14)), "{answer:?}");
-    assert!(answer.head_alone);
+async fn grpc_to_an_upstream_that_speaks_only_http1_is_unavailable() {
+    let script = async |_: Asked| panic!("it must not get here");
+    in_each(grpc_over_http1(), script, async |to| {
+        let (answer, whole) = to.ask("POST", "Topology", &[], &message(&[])).await;
+        assert_eq!((answer.status, answer.fields.one("grpc-status")), (200, "14"), "{:?}", answer.fields);
+        assert!(answer.fields.one("grpc-message").starts_with("upstream_"), "{:?}", answer.fields);
+        assert!(whole.head_alone);
+    })
+    .await;
 }

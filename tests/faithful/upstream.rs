@@ -209,8 +209,12 @@ impl Upstream {
         if http2 {
             return self.serve_http2(outgoing, connection, io, script).await;
         }
-        let (mut reader, writer) = http1::split(io);
+        let (mut reader, mut writer) = http1::split(io);
         let Some((first, fields)) = reader.head().await else { return };
+        if first == "PRI * HTTP/2.0" {
+            writer.raw(b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-length: 0\r\n\r\n").await;
+            return;
+        }
         reader.expect(&fields, false, false);
         let [method, target, "HTTP/1.1"] = first.split(' ').collect::<Vec<_>>()[..] else {
             panic!("{first}")
