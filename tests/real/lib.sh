@@ -99,13 +99,13 @@ print(*(s.getsockname()[1] for s in held))
 PY
 }
 
-# certificates FOLDER: an authority, and a certificate of it for localhost.
+# certificates FOLDER [NAME]: an authority, and a certificate of it for localhost and another name.
 certificates() {
   local new=(req -newkey rsa:2048 -nodes)
   openssl "${new[@]}" -x509 -days 2 -subj '/CN=authority' -keyout "$1/ca.key" -out "$1/ca.pem" &&
     openssl "${new[@]}" -subj '/CN=localhost' -keyout "$1/key.pem" -out "$1/request.pem" &&
     openssl x509 -req -days 2 -in "$1/request.pem" -CA "$1/ca.pem" -CAkey "$1/ca.key" -CAcreateserial \
-      -extfile <(echo 'subjectAltName=DNS:localhost') -out "$1/cert.pem"
+      -extfile <(echo "subjectAltName=DNS:localhost${2:+,DNS:$2}") -out "$1/cert.pem"
 }
 
 # --- Packages, through their ordinary clients. Each is installed once into $CACHE; a changed list installs it again.
