@@ -1,12 +1,13 @@
 //! Bodies that go upstream or that the proxy makes itself: no boxes, no copies.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+
+use crate::http2::Failure;
 
 mod caller;
 mod copy;
@@ -76,7 +77,7 @@ pub enum Error {
 impl Error {
     /// Whether the other side reset this one stream, so that its code can be passed on.
     pub fn is_reset_by_peer(&self) -> bool {
-        matches!(self, Error::Http2(broken) if broken.by_peer)
+        matches!(self, Error::Http2(broken) if broken.failure.is_reset_by_peer())
     }
 }
 
@@ -99,22 +100,21 @@ impl std::error::Error for Error {
 /// A stream of the HTTP/2 upstream leg broke off.
 #[derive(Debug)]
 pub struct Broken {
-    text: Cow<'static, str>,
+    failure: Failure,
     /// As the kind of error in which hyper looks for it.
     code: Option<h2::Error>,
-    by_peer: bool,
 }
 
-impl Broken {
-    /// What happened, with the HTTP/2 code where there is one, and whether it was the peer that reset the stream.
-    pub fn new(text: Cow<'static, str>, code: Option<h2::Reason>, by_peer: bool) -> Broken {
-        Broken { text, code: code.map(h2::Error::from), by_peer }
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Broken {
+        let code = failure.code().map(h2::Error::from);
+        Broken { failure, code }
     }
 }
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        self.failure.fmt(f)
     }
 }
 

@@ -14,9 +14,9 @@ pub const TARGETS: [Target; 9] = [
     ("caller", crate::proxy::fuzzed::caller),
     ("fields", crate::proxy::fuzzed::fields),
     ("token", crate::oauth::fuzzed::token),
-    ("frames", crate::upstream::fuzzed::frames),
-    ("hpack", crate::upstream::fuzzed::hpack),
-    ("calls", crate::upstream::fuzzed::calls),
+    ("frames", crate::http2::fuzzed::frames),
+    ("hpack", crate::http2::fuzzed::hpack),
+    ("calls", crate::http2::fuzzed::calls),
 ];
 
 /// Does what a target does. Unknown names do nothing, which a fuzzer would show at once: nothing is covered.

@@ -49,5 +49,7 @@ pub mod upstream_address;
 pub mod allowance;
 pub mod trouble;
 
+mod http2;
+
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;

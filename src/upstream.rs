@@ -14,6 +14,7 @@ use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::body::{Body, CallerBody};
+use crate::http2::Failure;
 use crate::tls;
 use crate::upstream_address::UpstreamAddress;
 
@@ -26,8 +27,6 @@ mod pump;
 mod stream;
 
 pub use answer::AnswerBody;
-#[cfg(any(test, fuzzing))]
-pub(crate) use http2::fuzzed;
 pub use pool::Pool;
 
 /// Connections are renewed after this time, so that changes of names and load balancers are followed.
@@ -237,7 +236,7 @@ impl Error {
         Error::Reset(detail)
     }
 
-    fn from_http2(failure: &http2::Failure) -> Error {
+    fn from_http2(failure: &Failure) -> Error {
         Error::Reset(failure.to_string())
     }
 }

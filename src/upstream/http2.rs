@@ -15,27 +15,11 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::Error;
+use crate::http2::{Connection, Failure, Finish, MAX_STREAMS};
 use crate::io::Io;
 
-mod connection;
 mod drive;
-mod failure;
-mod flow;
-mod frame;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzzed;
-mod hpack;
-mod inbox;
-mod outbox;
-mod stream;
-mod streams;
 
-use connection::Connection;
-pub(super) use failure::Failure;
-pub(super) use stream::Finish;
-
-/// Our own limit of streams on a connection, whatever the peer allows: what a lost connection takes with it.
-const MAX_STREAMS: usize = 128;
 /// Cancellations that may follow each other at once on a connection, and the pace of more. Peers count resets
 /// and end the whole connection, with everybody's streams, when there are too many (CVE-2023-44487).
 const RESET_BURST: u32 = 16;

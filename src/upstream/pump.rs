@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::http2::{Finish, Lease};
+use super::http2::Lease;
 use crate::body::CallerBody;
+use crate::http2::Finish;
 
 /// Ends when the body has been sent, or when either side gave up; then the stream has been reset.
 pub(super) struct Pump {

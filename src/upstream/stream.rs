@@ -10,9 +10,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Frame;
 
-use super::http2::{Failure, Finish, Lease};
+use super::http2::Lease;
 use super::pump::Pump;
 use super::{Error, Payload, Refused};
+use crate::http2::{Failure, Finish};
 
 /// Sends one request in the place that `lease` is. `repeatable` is a request without a body whose method may be repeated.
 ///

@@ -13,8 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
 
 use super::Shared;
-use super::connection::Connection;
-use super::failure::{Failure, Fault};
+use crate::http2::{Connection, Failure, Fault};
 use crate::io::Io;
 
 /// The peer's SETTINGS should be here after one round trip; a peer that is slower is used with the defaults.

@@ -27,7 +27,7 @@ enum Turn {
 
 impl Connection {
     /// Gives a stream something to send. What was given before must be gone, see [`Connection::poll_sendable`].
-    pub(in super::super) fn send(&mut self, id: u32, data: Bytes, finish: Finish) {
+    pub(crate) fn send(&mut self, id: u32, data: Bytes, finish: Finish) {
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.is_sent) else { return };
         debug_assert!(!stream.has_outgoing());
         stream.outgoing = data;
@@ -39,7 +39,7 @@ impl Connection {
     }
 
     /// Ready when more can be given; false when nothing is wanted any more.
-    pub(in super::super) fn poll_sendable(&mut self, id: u32, cx: &mut Context<'_>) -> Poll<bool> {
+    pub(crate) fn poll_sendable(&mut self, id: u32, cx: &mut Context<'_>) -> Poll<bool> {
         match self.streams.get_mut(&id) {
             Some(stream) => stream.poll_sendable(cx),
             None => Poll::Ready(false),

@@ -13,7 +13,7 @@ use super::Connection;
 
 impl Connection {
     /// The head of a stream's answer.
-    pub(in super::super) fn poll_answer(
+    pub(crate) fn poll_answer(
         &mut self,
         id: u32,
         cx: &mut Context<'_>,
@@ -25,7 +25,7 @@ impl Connection {
     }
 
     /// What comes of a stream's answer. The windows open as it is read: this is the back-pressure.
-    pub(in super::super) fn poll_frame(
+    pub(crate) fn poll_frame(
         &mut self,
         id: u32,
         cx: &mut Context<'_>,
@@ -50,12 +50,12 @@ impl Connection {
     }
 
     /// Whether all of a stream's answer has been read.
-    pub(in super::super) fn is_drained(&self, id: u32) -> bool {
+    pub(crate) fn is_drained(&self, id: u32) -> bool {
         self.streams.get(&id).is_none_or(Stream::is_drained)
     }
 
     /// Nobody reads a stream's answer any more.
-    pub(in super::super) fn abandon(&mut self, id: u32) {
+    pub(crate) fn abandon(&mut self, id: u32) {
         let unread = self.streams.get_mut(&id).map_or(0, Stream::abandon);
         self.consumed(unread);
     }

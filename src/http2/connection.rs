@@ -38,7 +38,7 @@ const UNTOLD_STREAMS: usize = 100;
 const LAST_STREAM: u32 = u32::MAX >> 1;
 
 /// The state of a connection.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     streams: Streams,
     /// The number of the next stream.
     next: u32,
@@ -73,7 +73,7 @@ struct Peer {
 
 impl Connection {
     /// A connection on which our SETTINGS are about to be sent.
-    pub(super) fn new() -> Connection {
+    pub(crate) fn new() -> Connection {
         let mut outbox = Outbox::default();
         outbox.raw(PREFACE);
         let settings = [
@@ -114,17 +114,17 @@ impl Connection {
     }
 
     /// Whether another stream may be opened, as far as its number goes.
-    pub(super) fn takes_streams(&self) -> bool {
+    pub(crate) fn takes_streams(&self) -> bool {
         !self.ended && self.going_away.is_none() && self.next <= LAST_STREAM
     }
 
     /// How many streams the peer takes at a time.
-    pub(super) fn max_streams(&self) -> usize {
+    pub(crate) fn max_streams(&self) -> usize {
         self.peer.max_streams
     }
 
     /// Whether the peer has introduced itself, or will not any more.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.peer.settled || self.ended
     }
 
@@ -132,7 +132,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection takes no more streams; nothing was sent.
-    pub(super) fn open(&mut self, head: &Request<()>, end: bool) -> Result<u32, Failure> {
+    pub(crate) fn open(&mut self, head: &Request<()>, end: bool) -> Result<u32, Failure> {
         if !self.takes_streams() {
             return Err(Failure::unsent());
         }
@@ -151,12 +151,12 @@ impl Connection {
     }
 
     /// Whether both sides are through with a stream.
-    pub(super) fn is_closed(&self, id: u32) -> bool {
+    pub(crate) fn is_closed(&self, id: u32) -> bool {
         self.streams.get(&id).is_none_or(Stream::is_closed)
     }
 
     /// Breaks a stream off, unless both sides are through with it.
-    pub(super) fn reset(&mut self, id: u32, failure: Failure) {
+    pub(crate) fn reset(&mut self, id: u32, failure: Failure) {
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.is_closed()) else { return };
         let code = u32::from(failure.code().unwrap_or(Reason::CANCEL));
         stream.fail(failure);
@@ -165,7 +165,7 @@ impl Connection {
     }
 
     /// Forgets a stream that nobody holds any more.
-    pub(super) fn release(&mut self, id: u32) {
+    pub(crate) fn release(&mut self, id: u32) {
         self.abandon(id);
         self.reset(id, Failure::cancelled());
         self.streams.remove(&id);
@@ -175,41 +175,41 @@ impl Connection {
     }
 
     /// Asks whether the peer is still there.
-    pub(super) fn ping(&mut self) {
+    pub(crate) fn ping(&mut self) {
         let payload = *b"camunda?";
         self.ping = Some(payload);
         self.outbox.frame(PING, 0, 0, &payload);
         self.wake();
     }
 
-    pub(super) fn is_ponged(&self) -> bool {
+    pub(crate) fn is_ponged(&self) -> bool {
         self.ping.is_none()
     }
 
-    pub(super) fn has_streams(&self) -> bool {
+    pub(crate) fn has_streams(&self) -> bool {
         !self.streams.is_empty()
     }
 
     /// No more streams will be opened; the connection ends with the last one.
-    pub(super) fn desert(&mut self) {
+    pub(crate) fn desert(&mut self) {
         self.deserted = true;
         self.wake();
     }
 
     /// Whether it is of no more use.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.deserted && self.streams.is_empty()
     }
 
     /// Tells the peer why the connection ends.
-    pub(super) fn say_goodbye(&mut self, code: Reason) {
+    pub(crate) fn say_goodbye(&mut self, code: Reason) {
         let mut payload = [0; 8];
         payload[4..].copy_from_slice(&u32::from(code).to_be_bytes());
         self.outbox.frame(GOAWAY, 0, 0, &payload);
     }
 
     /// What it means that the peer closes the connection.
-    pub(super) fn closed_by_peer(&self) -> Failure {
+    pub(crate) fn closed_by_peer(&self) -> Failure {
         match self.going_away {
             Some((_, code)) if code != Reason::NO_ERROR => Failure::closed(code),
             _ => Failure::lost("the upstream closed the connection"),
@@ -217,7 +217,7 @@ impl Connection {
     }
 
     /// The connection is lost, and every stream with it.
-    pub(super) fn end(&mut self, failure: &Failure) {
+    pub(crate) fn end(&mut self, failure: &Failure) {
         self.ended = true;
         for stream in self.streams.values_mut() {
             // Not one octet of it went out: it can go elsewhere.
@@ -227,7 +227,7 @@ impl Connection {
     }
 
     /// Writes what there is; ready when nothing is left.
-    pub(super) fn poll_write<T: AsyncWrite + Unpin>(
+    pub(crate) fn poll_write<T: AsyncWrite + Unpin>(
         &mut self,
         io: &mut T,
         cx: &mut Context<'_>,
@@ -242,7 +242,7 @@ impl Connection {
     }
 
     /// Whoever polls the connection wants to be told when there is something to write.
-    pub(super) fn watch(&mut self, cx: &Context<'_>) {
+    pub(crate) fn watch(&mut self, cx: &Context<'_>) {
         if self.task.is_none() {
             self.task = Some(cx.waker().clone());
         }

@@ -5,11 +5,10 @@ use std::borrow::Cow;
 use h2::Reason;
 
 use super::hpack::Corrupt;
-use crate::body::Broken;
 
 /// Why a stream ended before its end.
 #[derive(Clone, Debug)]
-pub(in crate::upstream) struct Failure {
+pub(crate) struct Failure {
     kind: Kind,
     /// The HTTP/2 code, where there is one.
     code: Option<Reason>,
@@ -50,7 +49,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn cancelled() -> Failure {
+    pub(crate) fn cancelled() -> Failure {
         Failure {
             kind: Kind::Ours,
             code: Some(Reason::CANCEL),
@@ -58,7 +57,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn lost(text: impl Into<Cow<'static, str>>) -> Failure {
+    pub(crate) fn lost(text: impl Into<Cow<'static, str>>) -> Failure {
         Failure { kind: Kind::Lost, code: None, text: text.into() }
     }
 
@@ -73,22 +72,23 @@ impl Failure {
     }
 
     /// Whether the request was not looked at, so that it may go out again (RFC 9113 §8.7).
-    pub(in crate::upstream) fn is_unprocessed(&self) -> bool {
+    pub(crate) fn is_unprocessed(&self) -> bool {
         matches!(self.kind, Kind::Unseen | Kind::Unsent)
             || self.kind == Kind::Reset && self.code == Some(Reason::REFUSED_STREAM)
     }
 
     /// Whether the connection was lost, and nobody knows what became of the request.
-    pub(in crate::upstream) fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.kind == Kind::Lost
     }
 
-    pub(super) fn code(&self) -> Option<Reason> {
+    pub(crate) fn code(&self) -> Option<Reason> {
         self.code
     }
 
-    pub(in crate::upstream) fn into_broken(self) -> Broken {
-        Broken::new(self.text, self.code, self.kind == Kind::Reset)
+    /// Whether the peer reset this one stream.
+    pub(crate) fn is_reset_by_peer(&self) -> bool {
+        self.kind == Kind::Reset
     }
 }
 
@@ -100,8 +100,8 @@ impl std::fmt::Display for Failure {
 
 /// What the peer did that it must not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) code: Reason,
+pub(crate) struct Fault {
+    pub(crate) code: Reason,
     pub(super) what: &'static str,
 }
 

@@ -54,7 +54,7 @@ enum Phase {
 
 /// What comes after a request's data.
 #[derive(Debug)]
-pub(in crate::upstream) enum Finish {
+pub(crate) enum Finish {
     /// More data.
     More,
     End,

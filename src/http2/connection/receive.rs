@@ -44,7 +44,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection cannot go on.
-    pub(in super::super) fn receive(&mut self, buffer: &mut BytesMut) -> Result<(), Fault> {
+    pub(crate) fn receive(&mut self, buffer: &mut BytesMut) -> Result<(), Fault> {
         while let Some(head) = Head::read(buffer) {
             if !self.peer.settled && (head.kind != SETTINGS || head.has(ACK)) {
                 return Err(Fault::protocol("the upstream's first words are not HTTP/2 settings"));
