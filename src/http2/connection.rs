@@ -234,7 +234,7 @@ impl Connection {
     ) -> Poll<std::io::Result<()>> {
         loop {
             self.fill();
-            if self.outbox.is_empty() {
+            if self.outbox.is_flushed() {
                 return Poll::Ready(Ok(()));
             }
             std::task::ready!(self.outbox.poll_write(io, cx))?;

@@ -27,6 +27,8 @@ pub(super) struct Outbox {
     /// How much was ever put in, and written.
     put: u64,
     written: u64,
+    /// The socket has what was written, and may hold it: TLS does when it cannot pass everything on.
+    unflushed: bool,
 }
 
 impl Outbox {
@@ -37,6 +39,11 @@ impl Outbox {
 
     pub(super) fn is_empty(&self) -> bool {
         self.put == self.written
+    }
+
+    /// Whether nothing waits, neither here nor in the socket.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.is_empty() && !self.unflushed
     }
 
     /// Where in all that is ever written the next frame begins.
@@ -121,8 +128,11 @@ impl Outbox {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(n);
+            self.unflushed = true;
         }
-        Pin::new(io).poll_flush(cx)
+        ready!(Pin::new(io).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     fn advance(&mut self, mut n: usize) {
@@ -178,6 +188,39 @@ mod tests {
             assert_eq!(written(&mut outbox, step).await, expected);
             assert!(outbox.is_empty() && outbox.has_reached(0));
         }
+    }
+
+    /// Takes everything, and passes it on at the second try.
+    struct Hesitant {
+        flushes: usize,
+    }
+
+    impl AsyncWrite for Hesitant {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(octets.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.flushes += 1;
+            if self.flushes == 1 { Poll::Pending } else { Poll::Ready(Ok(())) }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_the_socket_holds_back_is_flushed_until_it_is_gone() {
+        let (mut outbox, mut io) = (Outbox::default(), Hesitant { flushes: 0 });
+        outbox.frame(HEADERS, 0, 1, b"x");
+        let mut write = |outbox: &mut Outbox| {
+            outbox.poll_write(&mut io, &mut Context::from_waker(std::task::Waker::noop()))
+        };
+        assert!(write(&mut outbox).is_pending());
+        assert!(outbox.is_empty() && !outbox.is_flushed());
+        assert!(write(&mut outbox).is_ready());
+        assert!(outbox.is_flushed());
     }
 
     #[tokio::test]
