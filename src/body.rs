@@ -9,10 +9,12 @@ use http_body::{Frame, SizeHint};
 
 use crate::http2::Failure;
 
+mod arriving;
 mod caller;
 mod copy;
 mod patience;
 
+pub use arriving::Arriving;
 pub use caller::{CallerBody, poll_caller};
 pub use copy::Copy;
 pub use patience::Patience;
@@ -63,12 +65,12 @@ impl http_body::Body for Body {
     }
 }
 
-/// A body ended early. The cause is kept as `source`, since hyper finds the HTTP/2 code to reset with there.
+/// A body ended early.
 #[derive(Debug)]
 pub enum Error {
     /// On a leg that hyper drives.
     Http(hyper::Error),
-    /// On the HTTP/2 upstream leg.
+    /// On an HTTP/2 stream.
     Http2(Broken),
     /// The caller sent nothing for too long.
     Stalled,
@@ -77,7 +79,16 @@ pub enum Error {
 impl Error {
     /// Whether the other side reset this one stream, so that its code can be passed on.
     pub fn is_reset_by_peer(&self) -> bool {
-        matches!(self, Error::Http2(broken) if broken.failure.is_reset_by_peer())
+        matches!(self, Error::Http2(broken) if broken.0.is_reset_by_peer())
+    }
+
+    /// The HTTP/2 code with which to tell whoever waits for the rest.
+    pub(crate) fn code(&self) -> h2::Reason {
+        match self {
+            Error::Http2(broken) => broken.0.code(),
+            Error::Http(_) | Error::Stalled => None,
+        }
+        .unwrap_or(h2::Reason::INTERNAL_ERROR)
     }
 }
 
@@ -97,29 +108,20 @@ impl std::error::Error for Error {
     }
 }
 
-/// A stream of the HTTP/2 upstream leg broke off.
+/// An HTTP/2 stream broke off.
 #[derive(Debug)]
-pub struct Broken {
-    failure: Failure,
-    /// As the kind of error in which hyper looks for it.
-    code: Option<h2::Error>,
-}
+pub struct Broken(Failure);
 
-impl From<Failure> for Broken {
-    fn from(failure: Failure) -> Broken {
-        let code = failure.code().map(h2::Error::from);
-        Broken { failure, code }
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        Error::Http2(Broken(failure))
     }
 }
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.failure.fmt(f)
+        self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Broken {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.code.as_ref().map(|code| code as _)
-    }
-}
+impl std::error::Error for Broken {}

@@ -12,11 +12,14 @@ pub(crate) mod fuzzed;
 mod hpack;
 mod inbox;
 mod outbox;
+mod place;
+mod request;
 mod stream;
 mod streams;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, Opened};
 pub(crate) use failure::{Failure, Fault};
+pub(crate) use place::{Place, Reader, Shared};
 pub(crate) use stream::Finish;
 
 /// Our own limit of streams on a connection that we opened, whatever the peer allows: what a lost connection takes
@@ -24,4 +27,4 @@ pub(crate) use stream::Finish;
 pub(crate) const MAX_STREAMS: usize = 128;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

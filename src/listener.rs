@@ -17,6 +17,7 @@ mod connection;
 mod detect;
 mod handover;
 mod heard;
+mod http2;
 mod places;
 mod watch;
 mod worker;

@@ -12,13 +12,12 @@ use arc_swap::ArcSwap;
 use http::header::{AUTHORIZATION, CONNECTION, EXPECT};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::access::{Access, Audit, Caller, CallerDenial, Callers, PeerProof};
 use crate::allowance::{Allowance, Stock};
-use crate::body::Body;
+use crate::body::{Arriving, Body};
 use crate::metrics::Shard;
 use crate::oauth::Token;
 use crate::reason::Reason;
@@ -181,7 +180,7 @@ impl Proxy {
     pub async fn serve(
         self: Rc<Proxy>,
         connection: Rc<Connection>,
-        request: Request<Incoming>,
+        request: Request<Arriving>,
     ) -> Response<Tracked> {
         let (mut parts, body) = request.into_parts();
         let mut body = Some(body);
@@ -253,7 +252,7 @@ impl Proxy {
         &self,
         connection: &Connection,
         parts: &Parts,
-        body: &mut Option<Incoming>,
+        body: &mut Option<Arriving>,
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Error> {
         route::target(parts)?;
@@ -270,7 +269,7 @@ impl Proxy {
         &self,
         connection: &Connection,
         parts: &mut Parts,
-        body: &mut Option<Incoming>,
+        body: &mut Option<Arriving>,
         exchange: &mut Exchange,
     ) -> Result<Response<AnswerBody>, Error> {
         let deadline = grpc_timeout(parts).map(|timeout| exchange.started + timeout);

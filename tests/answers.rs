@@ -223,6 +223,17 @@ async fn an_upstream_that_is_late_or_breaks_off_is_told_as_such() {
 }
 
 #[tokio::test]
+async fn an_answer_to_head_is_a_head_in_either_protocol() {
+    let world = setup().start().await;
+    let whole = world.get("/nowhere").await;
+    for mut caller in [world.http1().await, world.http2().await] {
+        let answer = caller.send(Method::HEAD, "/nowhere", &[], "").await.expect("an answer");
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (404, 0), "{answer:?}");
+        assert_eq!(answer.header("content-length"), whole.body.len().to_string());
+    }
+}
+
+#[tokio::test]
 async fn an_upstreams_own_failure_passes_as_it_is() {
     let world = setup().start().await.ready().await;
     for status in [401, 403, 429, 500, 503] {

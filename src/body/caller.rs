@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use http_body::{Frame, SizeHint};
-use hyper::body::{Body as _, Incoming};
+use http_body::{Body as _, Frame, SizeHint};
 
 use super::Error;
+use super::arriving::Arriving;
 use super::copy::Copy;
 use super::patience::Patience;
 
@@ -17,7 +17,7 @@ use super::patience::Patience;
 #[derive(Debug)]
 pub struct CallerBody {
     first: Option<First>,
-    rest: Incoming,
+    rest: Arriving,
     copy: Option<Rc<Copy>>,
     patience: Option<Rc<Patience>>,
 }
@@ -31,7 +31,7 @@ enum First {
 
 impl CallerBody {
     /// What comes, after a frame that was already read.
-    pub fn new(first: Option<Frame<Bytes>>, rest: Incoming) -> CallerBody {
+    pub fn new(first: Option<Frame<Bytes>>, rest: Arriving) -> CallerBody {
         let first = first.map(|frame| match frame.into_data() {
             Ok(chunk) => First::Chunk(chunk),
             Err(frame) => First::Trailers(Box::new(frame.into_trailers().unwrap_or_default())),
@@ -68,7 +68,7 @@ impl CallerBody {
             None => match (poll_caller(&mut self.rest, cx), &self.patience) {
                 (Poll::Ready(frame), patience) => {
                     patience.iter().for_each(|patience| patience.heard());
-                    frame.map(|frame| frame.map_err(Error::Http))
+                    frame
                 }
                 (Poll::Pending, None) => return Poll::Pending,
                 (Poll::Pending, Some(patience)) => {
@@ -120,10 +120,7 @@ impl CallerBody {
 
 /// The next frame of a caller's body. Trailers lose what only a head may say: a credential in a trailer could be
 /// taken for the one in the head, and framing or routing fields are refused there by RFC 9110 §6.5.1.
-pub fn poll_caller(
-    body: &mut Incoming,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+pub fn poll_caller(body: &mut Arriving, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
     let mut frame = ready!(Pin::new(body).poll_frame(cx));
     if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
         let of_a_head: Vec<HeaderName> = trailers.keys().filter(|name| is_of_a_head(name)).cloned().collect();

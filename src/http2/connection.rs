@@ -1,4 +1,4 @@
-//! A client's side of an HTTP/2 connection (RFC 9113), without the socket: octets in, octets out, streams between.
+//! One side of an HTTP/2 connection (RFC 9113), without the socket: octets in, octets out, streams between.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
@@ -21,17 +21,33 @@ mod control;
 mod read;
 mod receive;
 mod send;
+mod serve;
 
-/// What one answer may have under way towards a caller that does not read, and one whose caller has read much of it.
-const FIRST_WINDOW: u32 = 64 * 1024;
-const STREAM_WINDOW: u32 = 1 << 20;
-/// What all answers of a connection may: as much as all streams together, so that however many callers do not read,
-/// the others' answers come.
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * super::MAX_STREAMS as u32;
-/// The largest frame that the peer may send.
-const MAX_FRAME: u32 = 64 * 1024;
-/// The largest head or trailers, counted as RFC 9113 §6.5.2 does.
-const MAX_FIELDS: usize = 64 * 1024;
+pub(crate) use serve::Opened;
+use serve::Server;
+
+/// What the peer is allowed.
+struct Bounds {
+    /// What it may have under way on one stream towards somebody who does not read, and towards one who has read much.
+    first_window: u32,
+    stream_window: u32,
+    /// On all streams together.
+    connection_window: u32,
+    /// The largest frame.
+    max_frame: u32,
+    /// The largest head or trailers, counted as RFC 9113 §6.5.2 does.
+    max_fields: usize,
+}
+
+/// For upstreams. The connection's window is as large as those of all streams together, so that however many callers
+/// do not read, the others' answers come.
+const OF_SERVERS: Bounds = Bounds {
+    first_window: 64 * 1024,
+    stream_window: 1 << 20,
+    connection_window: (1 << 20) * super::MAX_STREAMS as u32,
+    max_frame: 64 * 1024,
+    max_fields: 64 * 1024,
+};
 /// Streams on a peer that has not said how many it takes.
 const UNTOLD_STREAMS: usize = 100;
 /// The largest number of a stream.
@@ -39,8 +55,11 @@ const LAST_STREAM: u32 = u32::MAX >> 1;
 
 /// The state of a connection.
 pub(crate) struct Connection {
+    bounds: Bounds,
+    /// What only a server needs; `None` at a client.
+    server: Option<Server>,
     streams: Streams,
-    /// The number of the next stream.
+    /// The number of the next stream, whoever opens it.
     next: u32,
     outbox: Outbox,
     encoder: Encoder,
@@ -72,15 +91,34 @@ struct Peer {
 }
 
 impl Connection {
-    /// A connection on which our SETTINGS are about to be sent.
-    pub(crate) fn new() -> Connection {
+    /// A client's side, about to send its preface.
+    pub(crate) fn client() -> Connection {
         let mut outbox = Outbox::default();
         outbox.raw(PREFACE);
+        Connection::new(OF_SERVERS, None, outbox, (setting::ENABLE_PUSH, 0))
+    }
+
+    /// A server's side, about to send its SETTINGS. The client may open so many streams at a time, with heads and
+    /// trailers of so many octets, counted as RFC 9113 §6.5.2 does.
+    pub(crate) fn server(max_streams: u32, max_fields: usize) -> Connection {
+        // One upload that nobody reads must not stop the others.
+        let bounds = Bounds {
+            first_window: 256 * 1024,
+            stream_window: 256 * 1024,
+            connection_window: 64 << 20,
+            max_frame: 16 * 1024,
+            max_fields,
+        };
+        let streams = (setting::MAX_CONCURRENT_STREAMS, max_streams);
+        Connection::new(bounds, Some(Server::new(max_streams)), Outbox::default(), streams)
+    }
+
+    fn new(bounds: Bounds, server: Option<Server>, mut outbox: Outbox, own: (u16, u32)) -> Connection {
         let settings = [
-            (setting::ENABLE_PUSH, 0),
-            (setting::INITIAL_WINDOW_SIZE, FIRST_WINDOW),
-            (setting::MAX_FRAME_SIZE, MAX_FRAME),
-            (setting::MAX_HEADER_LIST_SIZE, MAX_FIELDS as u32),
+            own,
+            (setting::INITIAL_WINDOW_SIZE, bounds.first_window),
+            (setting::MAX_FRAME_SIZE, bounds.max_frame),
+            (setting::MAX_HEADER_LIST_SIZE, bounds.max_fields as u32),
         ];
         let mut payload = Vec::new();
         for (name, value) in settings {
@@ -88,14 +126,16 @@ impl Connection {
             payload.extend(value.to_be_bytes());
         }
         outbox.frame(SETTINGS, 0, 0, &payload);
-        outbox.frame(WINDOW_UPDATE, 0, 0, &(CONNECTION_WINDOW - flow::DEFAULT).to_be_bytes());
+        outbox.frame(WINDOW_UPDATE, 0, 0, &(bounds.connection_window - flow::DEFAULT).to_be_bytes());
         Connection {
+            inflow: Inflow::new(bounds.connection_window),
+            bounds,
+            server,
             streams: Streams::default(),
             next: 1,
             outbox,
             encoder: Encoder::new(),
             decoder: Decoder::new(),
-            inflow: Inflow::new(CONNECTION_WINDOW),
             outflow: Outflow::new(flow::DEFAULT),
             peer: Peer {
                 settled: false,
@@ -142,8 +182,8 @@ impl Connection {
         let flags = if end { END_STREAM } else { 0 };
         let encoder = &mut self.encoder;
         self.outbox.block(HEADERS, flags, id, self.peer.max_frame, |out| encoder.request(out, head));
-        let (inflow, outflow) =
-            (Inflow::growing(FIRST_WINDOW, STREAM_WINDOW), Outflow::new(self.peer.window));
+        let inflow = Inflow::growing(self.bounds.first_window, self.bounds.stream_window);
+        let outflow = Outflow::new(self.peer.window);
         let stream = Stream::new(inflow, outflow, *head.method() == Method::HEAD, end, begins);
         self.streams.insert(id, stream);
         self.wake();
@@ -159,6 +199,11 @@ impl Connection {
     pub(crate) fn reset(&mut self, id: u32, failure: Failure) {
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.is_closed()) else { return };
         let code = u32::from(failure.code().unwrap_or(Reason::CANCEL));
+        if let Some(server) = &mut self.server
+            && !stream.is_whole()
+        {
+            server.let_go(id);
+        }
         stream.fail(failure);
         self.outbox.frame(RST_STREAM, 0, id, &code.to_be_bytes());
         self.wake();
@@ -167,7 +212,13 @@ impl Connection {
     /// Forgets a stream that nobody holds any more.
     pub(crate) fn release(&mut self, id: u32) {
         self.abandon(id);
-        self.reset(id, Failure::cancelled());
+        let failure = match (&self.server, self.streams.get(&id)) {
+            // RFC 9113 §8.1: an answer that needs no more of its request says so in this way.
+            (Some(_), Some(stream)) if stream.is_sent => Failure::answered(),
+            (Some(_), _) => Failure::unanswered(),
+            (None, _) => Failure::cancelled(),
+        };
+        self.reset(id, failure);
         self.streams.remove(&id);
         if self.deserted {
             self.wake();
@@ -203,16 +254,24 @@ impl Connection {
 
     /// Tells the peer why the connection ends.
     pub(crate) fn say_goodbye(&mut self, code: Reason) {
+        // At a client the peer has opened none.
+        let last = if self.server.is_some() { self.next.saturating_sub(2) } else { 0 };
+        self.goodbye(last, code);
+    }
+
+    fn goodbye(&mut self, last: u32, code: Reason) {
         let mut payload = [0; 8];
+        payload[..4].copy_from_slice(&last.to_be_bytes());
         payload[4..].copy_from_slice(&u32::from(code).to_be_bytes());
         self.outbox.frame(GOAWAY, 0, 0, &payload);
+        self.wake();
     }
 
     /// What it means that the peer closes the connection.
     pub(crate) fn closed_by_peer(&self) -> Failure {
         match self.going_away {
             Some((_, code)) if code != Reason::NO_ERROR => Failure::closed(code),
-            _ => Failure::lost("the upstream closed the connection"),
+            _ => Failure::lost("the other side closed the connection"),
         }
     }
 

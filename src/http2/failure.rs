@@ -31,13 +31,13 @@ enum Kind {
 
 impl Failure {
     pub(super) fn reset(code: Reason) -> Failure {
-        let text = format!("the upstream reset the stream: {}", code.description());
+        let text = format!("the stream was reset: {}", code.description());
         Failure { kind: Kind::Reset, code: Some(code), text: text.into() }
     }
 
     /// Above the last stream that a GOAWAY names.
     pub(super) fn unseen(code: Reason) -> Failure {
-        let text = format!("the upstream is going away: {}", code.description());
+        let text = format!("the connection is going away: {}", code.description());
         Failure { kind: Kind::Unseen, code: Some(code), text: text.into() }
     }
 
@@ -50,11 +50,22 @@ impl Failure {
     }
 
     pub(crate) fn cancelled() -> Failure {
-        Failure {
-            kind: Kind::Ours,
-            code: Some(Reason::CANCEL),
-            text: Cow::Borrowed("the stream was cancelled"),
-        }
+        Failure::ours(Reason::CANCEL, "the stream was cancelled")
+    }
+
+    /// All of the answer is out, and nobody wants the rest of its request.
+    pub(super) fn answered() -> Failure {
+        Failure::ours(Reason::NO_ERROR, "the request was answered")
+    }
+
+    /// Who was to answer is gone.
+    pub(super) fn unanswered() -> Failure {
+        Failure::ours(Reason::INTERNAL_ERROR, "the request was given up")
+    }
+
+    /// We broke the stream off.
+    pub(crate) fn ours(code: Reason, text: &'static str) -> Failure {
+        Failure { kind: Kind::Ours, code: Some(code), text: Cow::Borrowed(text) }
     }
 
     pub(crate) fn lost(text: impl Into<Cow<'static, str>>) -> Failure {
@@ -63,7 +74,7 @@ impl Failure {
 
     /// The peer closed the connection after it had said why.
     pub(super) fn closed(code: Reason) -> Failure {
-        Failure::lost(format!("the upstream closed the connection: {}", code.description()))
+        Failure::lost(format!("the connection was closed: {}", code.description()))
     }
 
     /// The same end, for a stream of which nothing was sent.
@@ -118,6 +129,15 @@ impl Fault {
         Fault::new(Reason::FRAME_SIZE_ERROR, what)
     }
 
+    /// RFC 9113 §5.1: on a stream that the peer has ended.
+    pub(super) const fn closed(what: &'static str) -> Fault {
+        Fault::new(Reason::STREAM_CLOSED, what)
+    }
+
+    pub(super) const fn calm(what: &'static str) -> Fault {
+        Fault::new(Reason::ENHANCE_YOUR_CALM, what)
+    }
+
     pub(super) const fn flow(what: &'static str) -> Fault {
         Fault::new(Reason::FLOW_CONTROL_ERROR, what)
     }
@@ -131,7 +151,7 @@ impl From<Corrupt> for Fault {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Failure {
-        let text = format!("the upstream breaks the rules of HTTP/2: {}", fault.what);
+        let text = format!("the rules of HTTP/2 are broken: {}", fault.what);
         Failure { kind: Kind::Ours, code: Some(fault.code), text: text.into() }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) use calls::calls;
 /// nobody holds.
 pub(crate) fn frames(octets: &[u8]) {
     let Some((piece, octets)) = octets.split_first() else { return };
-    let mut connection = Connection::new();
+    let mut connection = Connection::client();
     let mut buffer = BytesMut::new();
     buffer.extend_from_slice(&Head { length: 0, kind: SETTINGS, flags: 0, stream: 0 }.octets());
     connection.receive(&mut buffer).expect("settings");

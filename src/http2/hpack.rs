@@ -11,7 +11,7 @@ mod table;
 
 pub(super) use decoder::Decoder;
 pub(super) use encoder::Encoder;
-pub(super) use fields::Fields;
+pub(super) use fields::{Fields, Of};
 
 /// A header block that cannot be read. Both sides' tables may differ from here on, so that the connection is lost
 /// (RFC 9113 §4.3).

@@ -1,4 +1,4 @@
-//! One stream: what has come of its answer, and what of its request waits for a window.
+//! One stream: what has come of the peer's message, and what of ours waits for a window.
 
 use std::task::{Context, Poll, Waker};
 
@@ -24,6 +24,8 @@ pub(super) struct Stream {
     /// What still comes of a body whose length was told; for an answer to HEAD, nothing.
     left: Option<u64>,
     head_only: bool,
+    /// The peer has said its last word, so that more of it is a fault, and not what was under way when we broke off.
+    pub(super) is_told_over: bool,
     /// Nobody reads any more; the stream waits for its reset.
     abandoned: bool,
     reader: Option<Waker>,
@@ -40,6 +42,10 @@ pub(super) struct Stream {
     writer: Option<Waker>,
     /// Where in all that is written it began.
     pub(super) begins: u64,
+    /// Whether somebody has begun to answer it.
+    pub(super) is_begun: bool,
+    /// Whether the peer waits for a word before it sends its body (RFC 9110 §10.1.1).
+    pub(super) expects: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +58,7 @@ enum Phase {
     Ended,
 }
 
-/// What comes after a request's data.
+/// What comes after data.
 #[derive(Debug)]
 pub(crate) enum Finish {
     /// More data.
@@ -78,6 +84,7 @@ impl Stream {
             inflow,
             left: None,
             head_only,
+            is_told_over: false,
             abandoned: false,
             reader: None,
             outflow,
@@ -87,7 +94,25 @@ impl Stream {
             is_queued: false,
             writer: None,
             begins,
+            is_begun: false,
+            expects: false,
         }
+    }
+
+    /// A stream whose request's head has come, and all of it if this is its `end`.
+    pub(super) fn opened(
+        inflow: Inflow,
+        outflow: Outflow,
+        headers: &HeaderMap,
+        end: bool,
+    ) -> Result<Stream, Fault> {
+        let mut stream = Stream::new(inflow, outflow, false, false, 0);
+        stream.left = content_length(headers)?;
+        stream.phase = Phase::Open;
+        if end {
+            stream.end()?;
+        }
+        Ok(stream)
     }
 
     /// Both sides have said all, or one has broken off.
@@ -95,15 +120,17 @@ impl Stream {
         self.phase == Phase::Ended && self.is_sent
     }
 
-    pub(super) fn is_answered(&self) -> bool {
+    /// Whether all of the peer's message has come, or nothing more of it does.
+    pub(super) fn is_whole(&self) -> bool {
         self.phase == Phase::Ended
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.failure.is_some()
+    /// How much of a body whose length was told still comes.
+    pub(super) fn left(&self) -> Option<u64> {
+        self.left
     }
 
-    /// Whether all of the answer has come, and all of it was read.
+    /// Whether all of the peer's message has come, and all of it was read.
     pub(super) fn is_drained(&self) -> bool {
         self.phase == Phase::Ended
             && self.failure.is_none()
@@ -114,8 +141,14 @@ impl Stream {
 
     /// A head, informational or not, or trailers.
     pub(super) fn receive_fields(&mut self, fields: Fields, end: bool) -> Result<(), Fault> {
+        if self.phase == Phase::Ended {
+            return Err(Fault::closed("a head comes after the end"));
+        }
         if let Some(what) = fields.malformed {
             return Err(Fault::protocol(what));
+        }
+        if self.phase != Phase::Waiting && fields.has_pseudo() {
+            return Err(Fault::protocol("trailers have a pseudo-field"));
         }
         match (self.phase, fields.status) {
             (Phase::Waiting, Some(status)) if status.is_informational() => {
@@ -135,8 +168,7 @@ impl Stream {
                 }
                 self.end()
             }
-            (Phase::Open, _) => Err(Fault::protocol("trailers do not end the stream, or have a status")),
-            (Phase::Ended, _) => Err(Fault::protocol("a head comes after the end")),
+            (Phase::Open | Phase::Ended, _) => Err(Fault::protocol("trailers do not end the stream")),
         }
     }
 
@@ -160,8 +192,10 @@ impl Stream {
 
     /// Data, of which there may be none. False when nobody reads them.
     pub(super) fn receive_data(&mut self, data: Bytes, end: bool) -> Result<bool, Fault> {
-        if self.phase != Phase::Open {
-            return Err(Fault::protocol("data come before the head, or after the end"));
+        match self.phase {
+            Phase::Waiting => return Err(Fault::protocol("data come before the head")),
+            Phase::Open => {}
+            Phase::Ended => return Err(Fault::closed("data come after the end")),
         }
         if let Some(left) = &mut self.left {
             *left = left
@@ -184,6 +218,7 @@ impl Stream {
             return Err(Fault::protocol("the body is shorter than its content-length"));
         }
         self.phase = Phase::Ended;
+        self.is_told_over = true;
         self.read_on();
         Ok(())
     }
@@ -194,7 +229,7 @@ impl Stream {
         }
     }
 
-    /// Nothing more is sent, and nothing comes. An answer that has come in full stays one (RFC 9113 §8.1).
+    /// Nothing more is sent, and nothing comes. A message that has come in full stays one (RFC 9113 §8.1).
     pub(super) fn fail(&mut self, failure: Failure) {
         if self.phase != Phase::Ended {
             self.phase = Phase::Ended;

@@ -11,9 +11,12 @@ use super::failure::{Failure, Fault};
 use super::frame::{ACK, DATA, END_HEADERS, END_STREAM, HEADERS, Head, PREFACE, SETTINGS};
 
 mod garbage;
+mod oracle;
 mod reading;
 mod rules;
+pub(crate) mod script;
 mod sending;
+mod serving;
 
 /// `:status: 200`, as HPACK has it.
 const OK: &[u8] = &[0x88];
@@ -28,7 +31,7 @@ struct Talk {
 impl Talk {
     /// With the peer's SETTINGS.
     fn new(settings: &[(u16, u32)]) -> Talk {
-        let mut talk = Talk { connection: Connection::new(), buffer: BytesMut::new() };
+        let mut talk = Talk { connection: Connection::client(), buffer: BytesMut::new() };
         talk.settings(settings).expect("settings");
         talk.written();
         talk

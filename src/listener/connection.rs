@@ -1,7 +1,8 @@
-//! One caller's connection: TLS and protocol under a deadline, then hyper until it ends.
+//! One caller's connection: TLS and protocol under a deadline, then HTTP until it ends.
 
+use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,11 +10,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use hyper::rt::Executor;
-use hyper::server::conn::{http1, http2};
+use bytes::{Bytes, BytesMut};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_rustls::TlsAcceptor;
@@ -22,9 +22,11 @@ use super::Limits;
 use super::detect::{Protocol, detect};
 use super::handover::{Entrance, Peer};
 use super::heard::Heard;
+use super::http2;
 use super::places::Place;
 use super::watch::{Order, PARTING, Watch, Watched};
 use crate::access::PeerProof;
+use crate::body::Arriving;
 use crate::certificate;
 use crate::io::{Io, Replayed, poll_some_bytes};
 use crate::proxy::relay::Guess;
@@ -33,21 +35,17 @@ use crate::tls::ALPN_HTTP2;
 
 /// Buffers of an HTTP/1.1 connection grow to this; more would only serve slow readers.
 const MAX_BUFFER: usize = 128 * 1024;
-/// What one upload may have under way, and all uploads of a connection: one that nobody reads must not stop the others.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 64 << 20;
-/// Workers cancel in bursts; the default of 20 would end their connections.
-const CANCELLED_BEFORE_ACCEPTED: usize = 256;
-const PING_INTERVAL: Duration = Duration::from_secs(60);
 /// So much, and for so long, is read of what a caller sends that was told that it is not understood.
-const LINGERING: u64 = 256 * 1024;
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGERING: u64 = 256 * 1024;
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// What a worker's connections have in common.
 pub(super) struct Shared {
     pub(super) proxy: Rc<Proxy>,
     pub(super) watch: Watch,
     pub(super) limits: Limits,
+    /// What HTTP/2 connections read into, each in its turn.
+    pub(super) spare: Cell<BytesMut>,
 }
 
 /// Serves a connection until it ends, whoever ends it.
@@ -69,7 +67,7 @@ pub(super) async fn serve(worker: &Shared, entrance: Arc<Entrance>, peer: Peer, 
     let watched = worker.watch.add(Rc::clone(&connection), protocol == Protocol::Http2);
     match protocol {
         Protocol::Http1 => serve_http1(worker, &connection, &watched, io).await,
-        Protocol::Http2 => Box::pin(serve_http2(worker, &connection, &watched, io)).await,
+        Protocol::Http2 => Box::pin(http2::serve(worker, &connection, &watched, io)).await,
         Protocol::Tls => tracing::info!(
             target: "listener",
             listener = connection.door.name,
@@ -138,7 +136,8 @@ async fn serve_http1(
 async fn rest(mut io: Replayed<Io>, watched: &Watched) -> Option<Replayed<Io>> {
     let bytes = poll_fn(|cx| match watched.poll_order(cx) {
         Some(Order::Cut | Order::Finish) => Poll::Ready(Ok(Bytes::new())),
-        Some(Order::Rest) | None => poll_some_bytes(&mut io, cx),
+        // Neither is for who rests.
+        Some(Order::Rest | Order::Ask) | None => poll_some_bytes(&mut io, cx),
     });
     let bytes = bytes.await.ok()?;
     if bytes.is_empty() {
@@ -158,6 +157,7 @@ async fn speak_http1(
 ) -> Option<Replayed<Io>> {
     let service = service_fn(|request| {
         // Boxed: hyper moves this future some times before it first runs, and a pointer moves faster.
+        let request = request.map(Arriving::http1);
         let answer = Box::pin(Rc::clone(&worker.proxy).serve(Rc::clone(connection), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
@@ -202,32 +202,6 @@ async fn part(mut io: Replayed<Io>, answer: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-async fn serve_http2(worker: &Shared, connection: &Rc<Connection>, watched: &Rc<Watched>, io: Replayed<Io>) {
-    let service = service_fn(|request| {
-        // Boxed: hyper moves this future some times before it first runs, and a pointer moves faster.
-        let answer = Box::pin(Rc::clone(&worker.proxy).serve(Rc::clone(connection), request));
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
-    let serving = http2::Builder::new(OnThisThread)
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(worker.limits.streams)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(worker.limits.head_size.try_into().unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(CANCELLED_BEFORE_ACCEPTED)
-        .keep_alive_interval(PING_INTERVAL)
-        .serve_connection(TokioIo::new(io), service);
-    let mut serving = std::pin::pin!(serving);
-    let never = || false;
-    until_over(watched, never, |finish, cx| {
-        if finish {
-            serving.as_mut().graceful_shutdown();
-        }
-        serving.as_mut().poll(cx)
-    })
-    .await;
-}
-
 /// How the serving of a connection ends.
 enum Over<T> {
     Ended(T),
@@ -263,14 +237,4 @@ async fn until_over<T>(
         }
     })
     .await
-}
-
-/// Runs what hyper spawns on the worker's own thread.
-#[derive(Clone, Copy)]
-struct OnThisThread;
-
-impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
 }

@@ -88,7 +88,12 @@ fn worker(upstream: &TcpListener) -> Rc<Shared> {
     };
     let destinations = Arc::new(ArcSwap::from_pointee(destinations));
     let proxy = Rc::new(Proxy::new(destinations, settings, Arc::new(Shard::default())));
-    let shared = Rc::new(Shared { proxy, watch: Watch::default(), limits: Limits::default() });
+    let shared = Rc::new(Shared {
+        proxy,
+        watch: Watch::default(),
+        limits: Limits::default(),
+        spare: Default::default(),
+    });
     let ticking = Rc::downgrade(&shared);
     tokio::task::spawn_local(async move {
         while let Some(shared) = ticking.upgrade() {
@@ -193,6 +198,44 @@ async fn closed_after(caller: &mut TcpStream) -> Duration {
     let mut rest = Vec::new();
     let _ = caller.read_to_end(&mut rest).await;
     begun.elapsed()
+}
+
+#[test]
+fn an_http2_caller_that_waits_and_is_gone_is_found_out() {
+    in_paused_time(async {
+        let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let worker = worker(&upstream);
+        let held = tokio::task::spawn_local(async move { upstream.accept().await.unwrap().0 });
+        let mut caller = connect(&worker).await;
+        caller.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        // `GET /v2/x` at `localhost`, and not a word more.
+        let head = [&b"\x82\x86\x04\x05/v2/x\x01\x09"[..], b"localhost"].concat();
+        caller.write_all(&[&[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1], &head[..]].concat()).await.unwrap();
+        let after = closed_after(&mut caller).await;
+        // A minute of silence, and as long as a pong may take.
+        assert!((Duration::from_secs(80)..Duration::from_secs(85)).contains(&after), "{after:?}");
+        held.await.unwrap();
+    });
+}
+
+#[test]
+fn a_request_over_http2_may_come_in_pieces_of_an_octet() {
+    in_paused_time(async {
+        let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let worker = worker(&upstream);
+        let mut caller = connect(&worker).await;
+        caller.set_nodelay(true).unwrap();
+        let head = [&b"\x82\x86\x04\x08/nowhere\x01\x09"[..], b"localhost"].concat();
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        for octet in [&preface[..], &[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1], &head].concat() {
+            caller.write_all(&[octet]).await.unwrap();
+            sleep(Duration::from_millis(1)).await;
+        }
+        let mut answer = Vec::new();
+        while !answer.windows(8).any(|window| window == b"no_route") {
+            assert!(caller.read_buf(&mut answer).await.unwrap() > 0, "{}", String::from_utf8_lossy(&answer));
+        }
+    });
 }
 
 #[test]

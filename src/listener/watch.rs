@@ -15,6 +15,10 @@ const RESTLESS: Duration = Duration::from_secs(2);
 
 /// A connection whose caller has as many as it may is ended this long after it was opened, and cut as long after that.
 pub(super) const PARTING: Duration = Duration::from_secs(1);
+/// An HTTP/2 caller that has requests under way and says nothing for so long is asked whether it is still there.
+const SILENCE: Duration = Duration::from_secs(60);
+/// It has so long to answer.
+const PONG_WAIT: Duration = Duration::from_secs(20);
 
 /// A connection as its deadlines see it.
 pub(super) struct Watched {
@@ -25,6 +29,11 @@ pub(super) struct Watched {
     head_began: Cell<Option<(u64, Instant)>>,
     /// Since when the caller has not read, and after how many writes.
     unread: Cell<Option<(u32, Instant)>>,
+    /// Whether something has come since the last look, and since when nothing has. For HTTP/2 alone, like the next.
+    heard: Cell<bool>,
+    silent_since: Cell<Instant>,
+    /// When it was asked whether it is still there, until it has answered.
+    asked: Cell<Option<Instant>>,
     order: Cell<Option<Order>>,
     waker: Cell<Option<Waker>>,
     /// Whether the connection has buffers that it could give back.
@@ -36,6 +45,8 @@ pub(super) struct Watched {
 pub(super) enum Order {
     /// Take no more requests, finish those under way.
     Finish,
+    /// Ask the caller whether it is still there.
+    Ask,
     /// End at once.
     Cut,
     /// Give back the buffers: nothing has come for a while.
@@ -58,6 +69,14 @@ impl Watched {
         self.can_rest.set(can);
     }
 
+    /// Something came; whether it is all that was asked for.
+    pub(super) fn heard(&self, answered: bool) {
+        self.heard.set(true);
+        if answered {
+            self.asked.set(None);
+        }
+    }
+
     fn give(&self, order: Order) {
         self.order.set(Some(order));
         if let Some(waker) = self.waker.take() {
@@ -68,7 +87,10 @@ impl Watched {
     fn judge(&self, limits: &Limits, now: Instant) -> Option<Order> {
         let open = &self.connection.open;
         if open.count() > 0 {
-            return self.is_unread_for(limits.body_timeout, now).then_some(Order::Cut);
+            return match self.http2 {
+                true => self.judge_silence(now),
+                false => self.is_unread_for(limits.body_timeout, now).then_some(Order::Cut),
+            };
         }
         // It was told by now that it has no place.
         let age = now - self.opened;
@@ -113,6 +135,20 @@ impl Watched {
         self.unread.set(Some((socket.count(), since)));
         now - since >= limit
     }
+
+    fn judge_silence(&self, now: Instant) -> Option<Order> {
+        if self.heard.take() {
+            self.silent_since.set(now);
+        }
+        match self.asked.get() {
+            Some(asked) => (now - asked >= PONG_WAIT).then_some(Order::Cut),
+            None if now - self.silent_since.get() < SILENCE => None,
+            None => {
+                self.asked.set(Some(now));
+                Some(Order::Ask)
+            }
+        }
+    }
 }
 
 /// A worker's connections.
@@ -123,12 +159,16 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn add(&self, connection: Rc<Connection>, http2: bool) -> Rc<Watched> {
+        let now = Instant::now();
         let watched = Rc::new(Watched {
             connection,
             http2,
-            opened: Instant::now(),
+            opened: now,
             head_began: Cell::new(None),
             unread: Cell::new(None),
+            heard: Cell::new(false),
+            silent_since: Cell::new(now),
+            asked: Cell::new(None),
             order: Cell::new(None),
             waker: Cell::new(None),
             can_rest: Cell::new(false),

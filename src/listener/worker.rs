@@ -83,7 +83,7 @@ impl Worker {
             runtime.block_on(async move {
                 let proxy = Rc::new(Proxy::new(destinations, settings, Arc::clone(&shard)));
                 let worker = Worker {
-                    shared: Shared { proxy, watch: Watch::default(), limits },
+                    shared: Shared { proxy, watch: Watch::default(), limits, spare: Default::default() },
                     shard,
                     connections: Cell::new(0),
                     empty: Notify::new(),

@@ -7,14 +7,13 @@
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response};
-use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{Error, OauthCode};
 use super::{Connection, Destinations, Settings};
 use crate::address::Address;
-use crate::body::Body;
+use crate::body::{Arriving, Body};
 use crate::reason::Reason;
 
 mod grant;
@@ -84,7 +83,7 @@ pub(super) async fn answer(
     destinations: &Destinations,
     connection: &Connection,
     parts: &Parts,
-    body: &mut Option<Incoming>,
+    body: &mut Option<Arriving>,
 ) -> Result<Response<Body>, Error> {
     let mode = connection.door.relay;
     admit(mode, &parts.method)?;

@@ -10,11 +10,10 @@ use http::Version;
 use http::header::EXPECT;
 use http::request::Parts;
 use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
 
 use super::error::Error;
 use crate::allowance::{Allowance, Held};
-use crate::body::{CallerBody, Copy, Patience, poll_caller};
+use crate::body::{Arriving, CallerBody, Copy, Patience, poll_caller};
 use crate::reason::Reason;
 use crate::upstream::Payload;
 
@@ -56,7 +55,7 @@ pub(super) struct Bounds<'a> {
 /// sent again. Never waits for it. A body that may end within so many bytes is copied as it goes out.
 pub(super) async fn payload(
     parts: &Parts,
-    slot: &mut Option<Incoming>,
+    slot: &mut Option<Arriving>,
     bounds: &Bounds<'_>,
 ) -> Result<Sending, Error> {
     let Some(mut body) = slot.take().filter(|body| !body.is_end_stream()) else {
@@ -84,7 +83,7 @@ pub(super) async fn payload(
     }
 }
 
-fn streaming(first: Option<Frame<Bytes>>, rest: Incoming, bounds: &Bounds<'_>) -> Sending {
+fn streaming(first: Option<Frame<Bytes>>, rest: Arriving, bounds: &Bounds<'_>) -> Sending {
     let mut body = CallerBody::new(first, rest);
     let patience = bounds.silence.map(|silence| Rc::new(Patience::new(silence)));
     if let Some(patience) = &patience {
@@ -99,7 +98,7 @@ fn streaming(first: Option<Frame<Bytes>>, rest: Incoming, bounds: &Bounds<'_>) -
 }
 
 /// Reads what a caller still sends, within bounds.
-pub(super) async fn discard(body: Option<Incoming>) {
+pub(super) async fn discard(body: Option<Arriving>) {
     let Some(mut body) = body.filter(|body| !body.is_end_stream()) else { return };
     let read = async {
         let mut left = DRAINED;

@@ -9,7 +9,7 @@ use http::{HeaderValue, Response, Version};
 
 use super::error::Error;
 use super::reply::{Dialect, reply};
-use super::{Connection, Proxy};
+use super::{Connection, Proxy, Tracked};
 use crate::body::Body;
 use crate::reason::Reason;
 
@@ -25,6 +25,15 @@ impl Proxy {
         exchange.failed(&error, answer.status());
         exchange.complete = true;
         wire(answer)
+    }
+
+    /// The answer to an HTTP/2 head that is too large to be read. Nobody knows who sent it, or what for.
+    pub fn oversized(&self, connection: &Rc<Connection>) -> Response<Tracked> {
+        let error = Error::too_large(self.settings.head_size);
+        let answer = reply(&error, Dialect::Rest);
+        let mut exchange = self.exchange(Rc::clone(connection), Version::HTTP_2, Dialect::Rest);
+        exchange.failed(&error, answer.status());
+        answer.map(|body| Tracked::own(body, exchange))
     }
 }
 

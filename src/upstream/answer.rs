@@ -69,7 +69,7 @@ impl http_body::Body for AnswerBody {
                 {
                     *left = left.saturating_sub(data.len() as u64);
                 }
-                Poll::Ready(frame.map(|frame| frame.map_err(|failure| Error::Http2(failure.into()))))
+                Poll::Ready(frame.map(|frame| frame.map_err(Error::from)))
             }
         }
     }

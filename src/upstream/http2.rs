@@ -47,7 +47,7 @@ pub(super) struct Conn {
 impl Conn {
     /// Speaks HTTP/2 on `io` and waits for the peer's SETTINGS.
     pub(super) async fn open(io: Io, freed: Rc<Notify>, ping_interval: Duration) -> Result<Rc<Conn>, Error> {
-        let connection = Rc::new(RefCell::new(Connection::new()));
+        let connection = Rc::new(RefCell::new(Connection::client()));
         let (ready, settled) = oneshot::channel();
         tokio::task::spawn_local(drive::drive(
             Rc::clone(&connection),

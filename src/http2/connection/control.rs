@@ -1,7 +1,5 @@
 //! Frames about streams and the connection as a whole: resets, settings, pings, goodbyes, windows.
 
-use h2::Reason;
-
 use super::super::failure::{Failure, Fault};
 use super::super::flow;
 use super::super::frame::{ACK, Head, PING, SETTINGS, number, setting, settings};
@@ -9,7 +7,7 @@ use super::send::{LARGEST_FRAME, SMALLEST_FRAME};
 use super::{Connection, LAST_STREAM};
 
 /// Answers to pings and settings that may wait for a peer which asks and does not read.
-const MAX_REPLIES: usize = 64 * 1024;
+const MAX_REPLIES: usize = 128 * 1024;
 
 impl Connection {
     pub(super) fn receive_reset(&mut self, head: Head, payload: &[u8]) -> Result<(), Fault> {
@@ -17,10 +15,14 @@ impl Connection {
         let code = number(payload)
             .filter(|_| payload.len() == 4)
             .ok_or(Fault::size("a reset has a wrong length"))?;
-        if let Some(stream) = self.streams.get_mut(&head.stream) {
-            stream.fail(Failure::reset(code.into()));
+        let Some(stream) = self.streams.get_mut(&head.stream) else { return Ok(()) };
+        let hasty = !stream.is_begun && !stream.is_closed();
+        stream.is_told_over = true;
+        stream.fail(Failure::reset(code.into()));
+        match &mut self.server {
+            Some(server) if hasty => server.cancelled_unbegun(),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     pub(super) fn receive_settings(&mut self, head: Head, payload: &[u8]) -> Result<(), Fault> {
@@ -47,8 +49,9 @@ impl Connection {
     fn set(&mut self, name: u16, value: u32) -> Result<(), Fault> {
         match name {
             setting::HEADER_TABLE_SIZE => self.encoder.set_limit(value as usize),
-            setting::ENABLE_PUSH if value != 0 => {
-                return Err(Fault::protocol("a server wants to be pushed to"));
+            // RFC 9113 §6.5.2: a flag, and only a client's.
+            setting::ENABLE_PUSH if value > u32::from(self.server.is_some()) => {
+                return Err(Fault::protocol("the setting of pushes makes no sense"));
             }
             setting::MAX_CONCURRENT_STREAMS => self.peer.max_streams = value as usize,
             setting::INITIAL_WINDOW_SIZE if value > flow::MAX => {
@@ -69,6 +72,13 @@ impl Connection {
     /// RFC 9113 §6.9.2: of all streams, by the difference.
     fn resize_windows(&mut self, size: u32) -> Result<(), Fault> {
         let by = i64::from(size) - i64::from(self.peer.window);
+        if by == 0 {
+            return Ok(());
+        }
+        if !self.streams.is_empty() {
+            // It costs a look at every stream.
+            self.blame()?;
+        }
         self.peer.window = size;
         let mut opened = Vec::new();
         for (id, stream) in &mut self.streams {
@@ -94,6 +104,7 @@ impl Connection {
         }
         if head.has(ACK) {
             self.ping.take_if(|asked| *asked == payload);
+            self.go_on_leaving(payload);
             return Ok(());
         }
         self.reply(PING, payload)
@@ -104,10 +115,7 @@ impl Connection {
         // No more of them can wait than there waits in all.
         self.receiving.replies = self.receiving.replies.min(self.outbox.len()) + Head::LENGTH + payload.len();
         if self.receiving.replies > MAX_REPLIES {
-            return Err(Fault::new(
-                Reason::ENHANCE_YOUR_CALM,
-                "the upstream asks and does not read the replies",
-            ));
+            return Err(Fault::calm("replies are asked for and not read"));
         }
         self.outbox.frame(kind, ACK, 0, payload);
         Ok(())
@@ -120,6 +128,10 @@ impl Connection {
         let (Some(last), Some(code)) = (number(payload), payload.get(4..).and_then(number)) else {
             return Err(Fault::size("a goodbye is too short"));
         };
+        if self.server.is_some() {
+            // Of streams that a server opens, and there are none. What was asked is answered.
+            return Ok(());
+        }
         let last = last & LAST_STREAM;
         // RFC 9113 §6.8: it may say less later, not more.
         let last = self.going_away.map_or(last, |(before, _)| before.min(last));
@@ -154,7 +166,6 @@ impl Connection {
         if stream.has_outgoing() {
             self.enqueue(head.stream);
         }
-        self.break_off(head.stream, fault);
-        Ok(())
+        self.break_off(head.stream, fault)
     }
 }

@@ -1,4 +1,4 @@
-//! Reading answers: what they say, and the windows that open as they are read.
+//! Reading messages: what they say, and the windows that open as they are read.
 
 use std::task::{Context, Poll};
 
@@ -24,7 +24,7 @@ impl Connection {
         }
     }
 
-    /// What comes of a stream's answer. The windows open as it is read: this is the back-pressure.
+    /// What comes of a stream's body. The windows open as it is read: this is the back-pressure.
     pub(crate) fn poll_frame(
         &mut self,
         id: u32,
@@ -32,6 +32,9 @@ impl Connection {
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let Some(stream) = self.streams.get_mut(&id) else { return Poll::Ready(None) };
         let frame = stream.poll_frame(cx);
+        if frame.is_pending() && std::mem::take(&mut stream.expects) {
+            self.say_continue(id);
+        }
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(data) = frame.data_ref()
         {
@@ -44,17 +47,17 @@ impl Connection {
 
     /// So much of a stream's window is free again.
     pub(super) fn read_from(&mut self, id: u32, octets: usize) {
-        let stream = self.streams.get_mut(&id).filter(|stream| !stream.is_answered());
+        let stream = self.streams.get_mut(&id).filter(|stream| !stream.is_whole());
         let more = stream.and_then(|stream| stream.inflow.consume(octets));
         self.open_window(id, more);
     }
 
-    /// Whether all of a stream's answer has been read.
+    /// Whether all of a stream's message has been read.
     pub(crate) fn is_drained(&self, id: u32) -> bool {
         self.streams.get(&id).is_none_or(Stream::is_drained)
     }
 
-    /// Nobody reads a stream's answer any more.
+    /// Nobody reads a stream's body any more.
     pub(crate) fn abandon(&mut self, id: u32) {
         let unread = self.streams.get_mut(&id).map_or(0, Stream::abandon);
         self.consumed(unread);

@@ -1,19 +1,19 @@
-//! Frames as they come, and what those that belong to an answer do. Whatever breaks the rules ends its stream, or the
+//! Frames as they come, and what those that belong to a message do. Whatever breaks the rules ends its stream, or the
 //! connection where that is shared.
 
 use bytes::{Buf, Bytes, BytesMut};
-use h2::Reason;
 
 use super::super::failure::Fault;
 use super::super::frame::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Head, PADDED, PING, PRIORITY,
-    PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, WITH_PRIORITY,
+    PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, WITH_PRIORITY, number,
 };
-use super::super::hpack::Fields;
-use super::{Connection, MAX_FIELDS, MAX_FRAME};
+use super::super::hpack::{Fields, Of};
+use super::{Connection, LAST_STREAM};
 
-/// The largest header block as it comes. Codes may make a field up to four times as long as it is.
-const MAX_BLOCK: usize = 4 * MAX_FIELDS;
+/// The largest header block as it comes, beside the fields that it may hold: codes may make one up to four times as long
+/// as it is.
+const MAX_BLOCK: usize = 4;
 /// Frames of one header block.
 const MAX_PARTS: usize = 64;
 /// Data frames with nothing in them, one after another.
@@ -33,8 +33,9 @@ pub(super) struct Progress {
 }
 
 struct Block {
-    stream: u32,
-    end: bool,
+    head: Head,
+    /// Its stream is said to depend on itself (RFC 7540 §5.3.1).
+    circular: bool,
     parts: usize,
     octets: Vec<u8>,
 }
@@ -45,11 +46,14 @@ impl Connection {
     /// # Errors
     /// When the connection cannot go on.
     pub(crate) fn receive(&mut self, buffer: &mut BytesMut) -> Result<(), Fault> {
+        if !self.greet(buffer)? {
+            return Ok(());
+        }
         while let Some(head) = Head::read(buffer) {
             if !self.peer.settled && (head.kind != SETTINGS || head.has(ACK)) {
-                return Err(Fault::protocol("the upstream's first words are not HTTP/2 settings"));
+                return Err(Fault::protocol("the first words are not HTTP/2 settings"));
             }
-            if head.length > MAX_FRAME as usize {
+            if head.length > self.bounds.max_frame as usize {
                 return Err(Fault::size("a frame is too long"));
             }
             if buffer.len() < Head::LENGTH + head.length {
@@ -80,15 +84,18 @@ impl Connection {
             PING => self.receive_ping(head, payload),
             GOAWAY => self.receive_goodbye(head, payload),
             WINDOW_UPDATE => self.receive_window(head, payload),
-            PUSH_PROMISE => Err(Fault::protocol("the upstream pushes, which it was told not to")),
+            PUSH_PROMISE => Err(Fault::protocol("something is pushed, which nobody wants")),
             PRIORITY if head.stream == 0 => Err(Fault::protocol("a priority has no stream")),
             PRIORITY if payload.len() != 5 => Err(Fault::size("a priority has a wrong length")),
+            PRIORITY if depends_on(payload) == Some(head.stream) => {
+                Err(Fault::protocol("a stream depends on itself"))
+            }
             // RFC 9113 §5.3.2, §5.5: priorities and what nobody knows.
             _ => Ok(()),
         }
     }
 
-    /// Only streams that we have opened have frames. Those that are over by now stay known for ever, by their number:
+    /// Only streams that were opened have frames. Those that are over by now stay known for ever, by their number:
     /// frames that were under way when a stream was cancelled are not the peer's fault, however many and late.
     pub(super) fn check_opened(&self, stream: u32) -> Result<(), Fault> {
         match stream % 2 == 1 && stream < self.next {
@@ -110,9 +117,11 @@ impl Connection {
         let (length, end) = (head.length - padding, head.has(END_STREAM));
         self.receiving.empty = if length == 0 && !end { self.receiving.empty + 1 } else { 0 };
         if self.receiving.empty > MAX_EMPTY {
-            return Err(Fault::new(Reason::ENHANCE_YOUR_CALM, "empty data frames come without end"));
+            return Err(Fault::calm("empty data frames come without end"));
         }
-        let stream = self.streams.get_mut(&head.stream).filter(|stream| !stream.has_failed());
+        let known = self.streams.get_mut(&head.stream);
+        let over = known.as_ref().is_none_or(|stream| stream.is_closed() && stream.is_told_over);
+        let stream = known.filter(|stream| !stream.is_closed());
         let charged = stream.map(|stream| (stream.inflow.charge(head.length), stream));
         let read = match charged {
             Some((true, stream)) => {
@@ -131,63 +140,88 @@ impl Connection {
         self.consumed(if read == Ok(true) { padding } else { head.length });
         match read {
             Ok(true) if padding > 0 => self.read_from(head.stream, padding),
+            Ok(_) if over => return self.receive_late_data(head.stream),
             Ok(_) => {}
-            Err(fault) => self.reset(head.stream, fault.into()),
+            Err(fault) => return self.break_off(head.stream, Some(fault)),
         }
         Ok(())
     }
 
     fn receive_head(&mut self, head: Head, mut payload: &[u8]) -> Result<(), Fault> {
-        self.check_opened(head.stream)?;
+        if self.server.is_none() || head.stream.is_multiple_of(2) {
+            self.check_opened(head.stream)?;
+        }
         let mut padding = 0;
         if head.has(PADDED) {
             let (first, rest) =
                 payload.split_first().ok_or(Fault::size("a head has no room for its padding"))?;
             (padding, payload) = (usize::from(*first), rest);
         }
+        let mut circular = false;
         if head.has(WITH_PRIORITY) {
+            circular = depends_on(payload) == Some(head.stream);
             payload = payload.get(5..).ok_or(Fault::size("a head has no room for its priority"))?;
         }
         let length = payload.len().checked_sub(padding).ok_or(Fault::protocol("a head is all padding"))?;
-        let (block, end) = (&payload[..length], head.has(END_STREAM));
+        let block = &payload[..length];
         if head.has(END_HEADERS) {
-            return self.receive_block(head.stream, block, end);
+            return self.receive_block(head, circular, block);
         }
-        self.receiving.block = Some(Block { stream: head.stream, end, parts: 1, octets: block.to_vec() });
+        self.receiving.block = Some(Block { head, circular, parts: 1, octets: block.to_vec() });
         Ok(())
     }
 
     fn receive_more(&mut self, head: Head, payload: &[u8]) -> Result<(), Fault> {
-        let Some(block) = self.receiving.block.as_mut().filter(|block| block.stream == head.stream) else {
+        let Some(block) = self.receiving.block.as_mut().filter(|block| block.head.stream == head.stream)
+        else {
             return Err(Fault::protocol("a header block goes on in another stream"));
         };
         block.octets.extend_from_slice(payload);
         block.parts += 1;
-        if block.octets.len() > MAX_BLOCK || block.parts > MAX_PARTS {
-            return Err(Fault::new(Reason::ENHANCE_YOUR_CALM, "a header block goes on without end"));
+        if block.octets.len() > MAX_BLOCK * self.bounds.max_fields || block.parts > MAX_PARTS {
+            return Err(Fault::calm("a header block goes on without end"));
         }
         if head.has(END_HEADERS)
-            && let Some(Block { stream, end, octets, .. }) = self.receiving.block.take()
+            && let Some(Block { head, circular, octets, .. }) = self.receiving.block.take()
         {
-            return self.receive_block(stream, &octets, end);
+            return self.receive_block(head, circular, &octets);
         }
         Ok(())
     }
 
-    fn receive_block(&mut self, id: u32, block: &[u8], end: bool) -> Result<(), Fault> {
-        let mut fields = Fields::up_to(MAX_FIELDS);
+    fn receive_block(&mut self, head: Head, circular: bool, block: &[u8]) -> Result<(), Fault> {
+        let (id, end) = (head.stream, head.has(END_STREAM));
+        let of = if self.server.is_some() { Of::Request } else { Of::Answer };
+        let mut fields = Fields::up_to(self.bounds.max_fields, of);
         self.decoder.decode(block, &mut fields)?;
-        let stream = self.streams.get_mut(&id).filter(|stream| !stream.has_failed());
-        let fault = stream.and_then(|stream| stream.receive_fields(fields, end).err());
-        self.break_off(id, fault);
-        Ok(())
+        if fields.is_excessive() && self.server.is_some() {
+            return Err(Fault::calm("a header block stands for far too much"));
+        }
+        if let Some(what) = fields.malformed.filter(|_| fields.is_garbage && self.server.is_some()) {
+            return Err(Fault::protocol(what));
+        }
+        if self.server.is_some() && id >= self.next {
+            return self.receive_request(id, end, circular, fields);
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return self.receive_late_fields(id) };
+        if stream.is_closed() {
+            return if stream.is_told_over { self.receive_late_fields(id) } else { Ok(()) };
+        }
+        let fault = stream.receive_fields(fields, end).err();
+        self.break_off(id, fault)
     }
 
-    pub(super) fn break_off(&mut self, id: u32, fault: Option<Fault>) {
-        if let Some(fault) = fault {
-            self.reset(id, fault.into());
-        }
+    /// Ends the one stream on which a rule was broken.
+    pub(super) fn break_off(&mut self, id: u32, fault: Option<Fault>) -> Result<(), Fault> {
+        let Some(fault) = fault else { return Ok(()) };
+        self.reset(id, fault.into());
+        self.blame()
     }
+}
+
+/// The stream that a priority begins with (RFC 7540 §5.3.1).
+fn depends_on(priority: &[u8]) -> Option<u32> {
+    number(priority).map(|on| on & LAST_STREAM)
 }
 
 /// Cuts data off the front of the buffer.

@@ -29,7 +29,7 @@ pub(crate) fn calls(octets: &[u8]) {
     let mut builder = h2::server::Builder::new();
     builder.header_table_size(table.into());
     let mut handshake = pin!(builder.handshake::<_, Bytes>(wire.clone()));
-    let mut client = Connection::new();
+    let mut client = Connection::client();
     let mut buffer = BytesMut::new();
     wire.0.borrow_mut().to_server.extend_from_slice(&all_written(&mut client));
     let Poll::Ready(server) = handshake.as_mut().poll(&mut cx) else { panic!("no handshake") };

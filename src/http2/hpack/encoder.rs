@@ -1,10 +1,10 @@
-//! Writing our header blocks. What repeats from call to call goes into the table, the token first of all: it is one
-//! octet then instead of a kilobyte.
+//! Writing our header blocks. What repeats from call to call goes into the table, towards upstreams the token first of
+//! all: it is one octet then instead of a kilobyte.
 
 use std::collections::VecDeque;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::header::{CONTENT_TYPE, DATE};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, response};
 
 use super::{DEFAULT_TABLE, ENTRY, integer};
 
@@ -29,7 +29,7 @@ pub(in super::super) struct Encoder {
 struct Slot(VecDeque<(u64, Box<[u8]>)>);
 
 impl Slot {
-    const COUNT: usize = 11;
+    const COUNT: usize = 16;
     const AUTHORITY: Indexed = Indexed { slot: 0, name: Name::Known(1), most: 4 };
     const PATH: Indexed = Indexed { slot: 1, name: Name::Known(4), most: 24 };
     /// RFC 7541 §7.1: a secret is safe in a table unless somebody who can watch the connection can try values for it.
@@ -44,7 +44,23 @@ impl Slot {
     const GRPC_ENCODING: Indexed = Indexed { slot: 9, name: Name::Text("grpc-encoding"), most: 4 };
     const GRPC_ACCEPT_ENCODING: Indexed =
         Indexed { slot: 10, name: Name::Text("grpc-accept-encoding"), most: 4 };
+    const GRPC_STATUS: Indexed = Indexed { slot: 11, name: Name::Text("grpc-status"), most: 4 };
+    const SERVER: Indexed = Indexed { slot: 12, name: Name::Known(54), most: 2 };
+    const VARY: Indexed = Indexed { slot: 13, name: Name::Known(59), most: 4 };
+    const CACHE_CONTROL: Indexed = Indexed { slot: 14, name: Name::Known(24), most: 4 };
+    const CONTENT_ENCODING: Indexed = Indexed { slot: 15, name: Name::Known(26), most: 4 };
 }
+
+/// The statuses of the static table.
+const STATUSES: [(StatusCode, usize); 7] = [
+    (StatusCode::OK, 8),
+    (StatusCode::NO_CONTENT, 9),
+    (StatusCode::PARTIAL_CONTENT, 10),
+    (StatusCode::NOT_MODIFIED, 11),
+    (StatusCode::BAD_REQUEST, 12),
+    (StatusCode::NOT_FOUND, 13),
+    (StatusCode::INTERNAL_SERVER_ERROR, 14),
+];
 
 /// A name whose values repeat. Values beyond `most` at a time are written out, so that a caller with ever new ones
 /// cannot drive the others out.
@@ -118,12 +134,29 @@ impl Encoder {
         self.fields(out, head.headers());
     }
 
-    /// A request's trailers.
+    /// An answer's head. RFC 9110 §6.6.1: one without a date gets `date`, the time in which it came.
+    pub(in super::super) fn answer(
+        &mut self,
+        out: &mut Vec<u8>,
+        head: &response::Parts,
+        date: impl FnOnce() -> HeaderValue,
+    ) {
+        self.tell_size(out);
+        match STATUSES.iter().find(|(status, _)| *status == head.status) {
+            Some((_, index)) => integer::put(out, 0x80, 7, *index),
+            None => literal(out, Name::Known(8), head.status.as_str().as_bytes(), false),
+        }
+        self.fields(out, &head.headers);
+        if !head.headers.contains_key(DATE) {
+            // New every second: it would drive out of the table what stays.
+            literal(out, Name::Known(33), date().as_bytes(), false);
+        }
+    }
+
+    /// Trailers.
     pub(in super::super) fn trailers(&mut self, out: &mut Vec<u8>, trailers: &HeaderMap) {
         self.tell_size(out);
-        for (name, value) in trailers {
-            written(out, name.as_str(), value);
-        }
+        self.fields(out, trailers);
     }
 
     fn fields(&mut self, out: &mut Vec<u8>, headers: &HeaderMap) {
@@ -138,6 +171,11 @@ impl Encoder {
                 "te" => Slot::TE,
                 "grpc-encoding" => Slot::GRPC_ENCODING,
                 "grpc-accept-encoding" => Slot::GRPC_ACCEPT_ENCODING,
+                "grpc-status" => Slot::GRPC_STATUS,
+                "server" => Slot::SERVER,
+                "vary" => Slot::VARY,
+                "cache-control" => Slot::CACHE_CONTROL,
+                "content-encoding" => Slot::CONTENT_ENCODING,
                 // RFC 9113 §8.2.2: about the connection. Taken out before; never to be seen here.
                 "connection" | "host" | "keep-alive" | "proxy-connection" | "transfer-encoding"
                 | "upgrade" => {

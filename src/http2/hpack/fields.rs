@@ -1,7 +1,8 @@
-//! The fields of an answer as they are read, and what makes them malformed (RFC 9113 §8.2, §8.3).
+//! The fields of a head or of trailers as they are read, and what makes them malformed (RFC 9113 §8.2, §8.3).
 
 use http::header::{CONNECTION, TE, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::ENTRY;
 
@@ -9,8 +10,8 @@ use super::ENTRY;
 #[derive(Clone, Debug)]
 pub(super) struct Field {
     name: Name,
-    /// `None` for octets that no value may have.
-    value: Option<HeaderValue>,
+    /// Read once, however often the field comes again as a number.
+    value: Value,
     name_length: usize,
     /// What it counts in a table and in a list (RFC 7541 §4.1).
     pub(super) size: usize,
@@ -19,9 +20,29 @@ pub(super) struct Field {
 #[derive(Clone, Debug)]
 enum Name {
     Status,
+    Method,
+    Scheme,
+    Authority,
+    Path,
+    /// Of an extended CONNECT (RFC 8441), which nobody is offered.
+    Protocol,
     Plain(HeaderName),
-    /// Not a name, not one of an answer, or about the connection.
+    /// RFC 9113 §8.2.2: about the connection.
+    Connection,
+    /// Not a name.
     Refused,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Status(StatusCode),
+    Method(Method),
+    Scheme(Scheme),
+    Authority(Authority),
+    Path(PathAndQuery),
+    Text(HeaderValue),
+    /// Octets that no value of this name may have.
+    Bad,
 }
 
 impl Field {
@@ -36,48 +57,104 @@ impl Field {
 
     fn of(name: Name, name_length: usize, value: &[u8]) -> Field {
         let size = name_length + value.len() + ENTRY;
-        Field { name, value: HeaderValue::from_bytes(value).ok(), name_length, size }
+        Field { value: Value::of(&name, value), name, name_length, size }
     }
 }
 
 impl Name {
     fn new(name: &[u8]) -> Name {
-        if name == b":status" {
-            return Name::Status;
+        if name.first() == Some(&b':') {
+            return match name {
+                b":status" => Name::Status,
+                b":method" => Name::Method,
+                b":scheme" => Name::Scheme,
+                b":authority" => Name::Authority,
+                b":path" => Name::Path,
+                b":protocol" => Name::Protocol,
+                _ => Name::Refused,
+            };
         }
-        // Refuses capital letters and the colon of pseudo-fields.
+        // Refuses capital letters.
         match HeaderName::from_lowercase(name) {
-            Ok(name) if !is_about_connection(&name) => Name::Plain(name),
-            _ => Name::Refused,
+            Ok(name) if is_about_connection(&name) => Name::Connection,
+            Ok(name) => Name::Plain(name),
+            Err(_) => Name::Refused,
         }
     }
 }
 
-/// RFC 9113 §8.2.2.
 fn is_about_connection(name: &HeaderName) -> bool {
     *name == CONNECTION
-        || *name == TE
         || *name == TRANSFER_ENCODING
         || *name == UPGRADE
         || name == "keep-alive"
         || name == "proxy-connection"
 }
 
+impl Value {
+    fn of(name: &Name, value: &[u8]) -> Value {
+        let read = match name {
+            Name::Status => StatusCode::from_bytes(value).ok().map(Value::Status),
+            Name::Method => Method::from_bytes(value).ok().map(Value::Method),
+            Name::Scheme => Scheme::try_from(value).ok().map(Value::Scheme),
+            Name::Authority => Authority::try_from(value).ok().map(Value::Authority),
+            Name::Path if value.first() == Some(&b'/') || value == b"*" => {
+                PathAndQuery::try_from(value).ok().map(Value::Path)
+            }
+            Name::Path => None,
+            _ => HeaderValue::from_bytes(value).ok().map(Value::Text),
+        };
+        read.unwrap_or(Value::Bad)
+    }
+}
+
+/// Whose head the fields are; trailers are nobody's, and have no pseudo-fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in super::super) enum Of {
+    #[default]
+    Answer,
+    Request,
+}
+
 /// A head or trailers.
 #[derive(Debug, Default)]
 pub(in super::super) struct Fields {
+    of: Of,
     pub(in super::super) status: Option<StatusCode>,
+    pub(in super::super) method: Option<Method>,
+    pub(in super::super) scheme: Option<Scheme>,
+    pub(in super::super) authority: Option<Authority>,
+    pub(in super::super) path: Option<PathAndQuery>,
     pub(in super::super) headers: HeaderMap,
     /// Why they are no message, if they are none.
     pub(in super::super) malformed: Option<&'static str>,
+    /// They are malformed in a way that no client that means well makes: its words are not to be listened to.
+    pub(in super::super) is_garbage: bool,
     size: usize,
     limit: usize,
 }
 
 impl Fields {
     /// Room for fields that count `limit` octets in all (RFC 9113 §6.5.2).
-    pub(in super::super) fn up_to(limit: usize) -> Fields {
-        Fields { limit, ..Fields::default() }
+    pub(in super::super) fn up_to(limit: usize, of: Of) -> Fields {
+        Fields { limit, of, ..Fields::default() }
+    }
+
+    pub(in super::super) fn is_too_large(&self) -> bool {
+        self.size > self.limit
+    }
+
+    /// So much too large that it can only be meant to hurt: a few octets may stand for a long field of the table.
+    pub(in super::super) fn is_excessive(&self) -> bool {
+        self.size > 4 * self.limit
+    }
+
+    pub(in super::super) fn has_pseudo(&self) -> bool {
+        self.status.is_some()
+            || self.method.is_some()
+            || self.scheme.is_some()
+            || self.authority.is_some()
+            || self.path.is_some()
     }
 
     pub(super) fn push(&mut self, field: &Field) {
@@ -88,22 +165,42 @@ impl Fields {
         if self.malformed.is_some() {
             return;
         }
-        self.malformed = match (&field.name, &field.value) {
-            (_, None) => Some("a value has octets that no value may have"),
-            (Name::Plain(name), Some(value)) => match self.headers.try_append(name.clone(), value.clone()) {
-                Ok(_) => None,
-                Err(_) => Some("there are too many fields"),
-            },
-            (Name::Status, Some(value)) => self.set_status(value),
-            (Name::Refused, Some(_)) => Some("a name is none that an answer may have"),
+        let late = !self.headers.is_empty();
+        self.malformed = match (&field.name, &field.value, self.of) {
+            (Name::Plain(name), Value::Text(value), of) => {
+                // RFC 9113 §8.2.2: this one alone, in requests alone, in one sense alone.
+                if *name == TE && (of == Of::Answer || value != "trailers") {
+                    Some("te says something else than trailers")
+                } else {
+                    let appended = self.headers.try_append(name.clone(), value.clone());
+                    appended.err().map(|_| "there are too many fields")
+                }
+            }
+            (Name::Connection, Value::Text(_), _) => Some("a field is about the connection"),
+            (Name::Status, Value::Status(value), Of::Answer) => set(&mut self.status, value, late),
+            (Name::Method, Value::Method(value), Of::Request) => set(&mut self.method, value, late),
+            (Name::Scheme, Value::Scheme(value), Of::Request) => set(&mut self.scheme, value, late),
+            (Name::Authority, Value::Authority(value), Of::Request) => set(&mut self.authority, value, late),
+            (Name::Path, Value::Path(value), Of::Request) => set(&mut self.path, value, late),
+            (Name::Scheme | Name::Authority | Name::Path | Name::Status | Name::Protocol, ..) => {
+                Some("a pseudo-field has no place here, or no sense")
+            }
+            (Name::Method, ..) if self.of == Of::Answer => Some("an answer has a method"),
+            (Name::Refused, ..) => self.garbage("a name is none"),
+            (_, _, _) => self.garbage("a value has octets that no value may have"),
         };
     }
 
-    fn set_status(&mut self, value: &HeaderValue) -> Option<&'static str> {
-        if self.status.is_some() || !self.headers.is_empty() {
-            return Some("the status is not the first field, once");
-        }
-        self.status = StatusCode::from_bytes(value.as_bytes()).ok();
-        self.status.is_none().then_some("the status is no number of three digits")
+    fn garbage(&mut self, what: &'static str) -> Option<&'static str> {
+        self.is_garbage = true;
+        Some(what)
     }
+}
+
+fn set<T: Clone>(place: &mut Option<T>, value: &T, late: bool) -> Option<&'static str> {
+    if place.is_some() || late {
+        return Some("a pseudo-field comes twice, or after other fields");
+    }
+    *place = Some(value.clone());
+    None
 }

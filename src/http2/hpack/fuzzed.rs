@@ -1,6 +1,6 @@
 //! Any header blocks, one after the other.
 
-use super::{DEFAULT_TABLE, Decoder, ENTRY, Fields};
+use super::{DEFAULT_TABLE, Decoder, ENTRY, Fields, Of};
 
 /// Blocks, each behind an octet with its length.
 ///
@@ -12,7 +12,7 @@ pub(crate) fn hpack(octets: &[u8]) {
     while let Some((length, after)) = rest.split_first() {
         let (block, after) = after.split_at(after.len().min(usize::from(*length)));
         rest = after;
-        let (mut fields, mut again) = (Fields::up_to(LIMIT), Fields::up_to(LIMIT));
+        let (mut fields, mut again) = (Fields::up_to(LIMIT, Of::Answer), Fields::up_to(LIMIT, Of::Answer));
         let read = decoder.decode(block, &mut fields);
         assert_eq!(read, other.decode(block, &mut again));
         if read.is_err() {

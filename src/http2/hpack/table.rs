@@ -69,7 +69,7 @@ pub(super) const TEXTS: [(&str, &str); 61] = [
     ("www-authenticate", ""),
 ];
 
-/// The same, as fields of an answer.
+/// The same, as fields.
 pub(super) static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
     TEXTS.iter().map(|(name, value)| Field::new(name.as_bytes(), value.as_bytes())).collect()
 });

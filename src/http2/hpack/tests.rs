@@ -11,7 +11,7 @@ fn octets(hex: &str) -> Vec<u8> {
 }
 
 fn decoded(decoder: &mut Decoder, block: &[u8]) -> Result<Fields, Corrupt> {
-    let mut fields = Fields::up_to(64 * 1024);
+    let mut fields = Fields::up_to(64 * 1024, Of::Answer);
     decoder.decode(block, &mut fields).map(|()| fields)
 }
 

@@ -48,6 +48,7 @@ fn what_concerns_everybody_ends_the_connection() {
         ("a long reset", RST_STREAM, 0, 1, &[0; 5], Reason::FRAME_SIZE_ERROR),
         ("a priority without a stream", PRIORITY, 0, 0, &[0; 5], Reason::PROTOCOL_ERROR),
         ("a short priority", PRIORITY, 0, 1, &[0; 4], Reason::FRAME_SIZE_ERROR),
+        ("a priority of itself before itself", PRIORITY, 0, 1, &[0, 0, 0, 1, 7], Reason::PROTOCOL_ERROR),
         ("settings of a stream", SETTINGS, 0, 1, &[], Reason::PROTOCOL_ERROR),
         ("settings that are cut", SETTINGS, 0, 0, &[0; 5], Reason::FRAME_SIZE_ERROR),
         ("an acknowledgement that sets", SETTINGS, ACK, 0, &[0; 6], Reason::FRAME_SIZE_ERROR),
@@ -194,11 +195,11 @@ fn a_header_block_stays_together_and_ends() {
 #[test]
 fn the_first_words_are_settings() {
     for (kind, flags) in [(PING, 0), (SETTINGS, ACK), (HEADERS, UP), (0x2f, 0)] {
-        let mut talk = Talk { connection: Connection::new(), buffer: BytesMut::new() };
+        let mut talk = Talk { connection: Connection::client(), buffer: BytesMut::new() };
         assert!(talk.say(kind, flags, 0, &[]).is_err());
     }
     let mut buffer = BytesMut::from(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..]);
-    assert!(Connection::new().receive(&mut buffer).is_err());
+    assert!(Connection::client().receive(&mut buffer).is_err());
 }
 
 #[test]

@@ -7,11 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_TYPE, GetAll};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use super::super::error::{Error, OauthCode};
+use crate::body::Arriving;
 use crate::secret::Secret;
 
 /// More than any token request needs.
@@ -47,7 +47,7 @@ pub(super) struct Asked {
 }
 
 /// Reads the body within its limits. What was not read stays in its slot.
-pub(super) async fn read(headers: &HeaderMap, slot: &mut Option<Incoming>) -> Result<Parameters, Error> {
+pub(super) async fn read(headers: &HeaderMap, slot: &mut Option<Arriving>) -> Result<Parameters, Error> {
     let invalid = |detail| Err(Error::oauth(OauthCode::InvalidRequest, detail));
     let Some(kind) = Kind::of(headers) else {
         return invalid("the content-type is neither application/x-www-form-urlencoded nor application/json");
