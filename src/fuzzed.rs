@@ -7,7 +7,7 @@
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("credentials", crate::credentials::fuzzed::credentials),
     ("configuration", crate::config::fuzzed::configuration),
     ("route", crate::route::fuzzed::route),
@@ -15,6 +15,7 @@ pub const TARGETS: [Target; 9] = [
     ("fields", crate::proxy::fuzzed::fields),
     ("token", crate::oauth::fuzzed::token),
     ("frames", crate::http2::fuzzed::frames),
+    ("requests", crate::http2::fuzzed::requests),
     ("hpack", crate::http2::fuzzed::hpack),
     ("calls", crate::http2::fuzzed::calls),
 ];
