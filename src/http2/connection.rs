@@ -45,7 +45,7 @@ const OF_SERVERS: Bounds = Bounds {
     first_window: 64 * 1024,
     stream_window: 1 << 20,
     connection_window: (1 << 20) * super::MAX_STREAMS as u32,
-    max_frame: 64 * 1024,
+    max_frame: 16 * 1024,
     max_fields: 64 * 1024,
 };
 /// Streams on a peer that has not said how many it takes.

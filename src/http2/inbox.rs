@@ -17,11 +17,24 @@ pub(super) struct Inbox {
     /// After all of `rest`.
     small: BytesMut,
     octets: usize,
+    waits: Waits,
+}
+
+/// Where what waits lies, and since when.
+#[derive(Debug, Default)]
+enum Waits {
+    /// Something has come or was read since the last look.
+    #[default]
+    Fresh,
+    ForAWhile,
+    /// In memory of its own.
+    Apart,
 }
 
 impl Inbox {
     pub(super) fn push(&mut self, data: Bytes) {
         self.octets += data.len();
+        self.waits = Waits::Fresh;
         if self.octets == data.len() {
             self.first = Some(data);
         } else if data.len() < SMALL {
@@ -44,7 +57,28 @@ impl Inbox {
             None => self.small.split().freeze(),
         };
         self.octets -= next.len();
+        self.waits = Waits::Fresh;
         Some(next)
+    }
+
+    /// Looks at it, now and then: what has waited since the last look is put into memory of its own. As it came it is a
+    /// part of the buffer that it was read into, and holds on to all of that.
+    pub(super) fn settle(&mut self) {
+        if self.is_empty() {
+            return;
+        }
+        self.waits = match self.waits {
+            Waits::Fresh => Waits::ForAWhile,
+            Waits::Apart => Waits::Apart,
+            Waits::ForAWhile => {
+                let mut all = Vec::with_capacity(self.octets);
+                while let Some(data) = self.pop() {
+                    all.extend_from_slice(&data);
+                }
+                self.push(all.into());
+                Waits::Apart
+            }
+        };
     }
 
     /// How many octets there are.
@@ -74,6 +108,21 @@ mod tests {
         let all: Vec<u8> = std::iter::from_fn(|| inbox.pop()).flatten().collect();
         assert_eq!(all, expected);
         assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_long_holds_on_to_no_more_than_itself() {
+        let read: Bytes = vec![7; 4000].into();
+        let mut inbox = Inbox::default();
+        inbox.push(read.slice(..1500));
+        inbox.push(read.slice(2000..3500));
+        inbox.settle();
+        assert!(!read.is_unique(), "it may be read at any moment");
+        inbox.settle();
+        assert!(read.is_unique());
+        inbox.push(read.slice(..10));
+        inbox.settle();
+        assert_eq!((inbox.len(), inbox.pop().unwrap().len()), (3010, 3000));
     }
 
     #[test]

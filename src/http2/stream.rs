@@ -279,6 +279,11 @@ impl Stream {
         }
     }
 
+    /// Looks at what waits to be read.
+    pub(super) fn settle(&mut self) {
+        self.inbox.settle();
+    }
+
     fn wait_to_read<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         wait(&mut self.reader, cx);
         Poll::Pending

@@ -7,7 +7,7 @@ use super::stream::Stream;
 
 pub(super) type Streams = HashMap<u32, Stream, BuildHasherDefault<Spread>>;
 
-/// Numbers of streams are ours: nobody can choose them so that they collide.
+/// Numbers of streams are ours, or a caller's that may have a thousand at a time: as many in one place would cost little.
 #[derive(Default)]
 pub(super) struct Spread(u64);
 

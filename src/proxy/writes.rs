@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// So much of an answer may wait for its caller.
-const WAITING: usize = 32 * 1024;
+const WAITING: usize = 16 * 1024;
 
 /// Shared with the socket, which must be `Send` for hyper's upgrades.
 #[derive(Clone, Debug, Default)]
@@ -31,12 +31,7 @@ impl Writes {
         shared.count.store(shared.count.load(Relaxed).wrapping_add(1), Relaxed);
         shared.blocked.store(false, Relaxed);
         shared.waiting.store(shared.waiting.load(Relaxed).saturating_sub(bytes), Relaxed);
-        if shared.held_up.load(Relaxed) {
-            shared.held_up.store(false, Relaxed);
-            if let Some(waker) = shared.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                waker.wake();
-            }
-        }
+        self.go_on();
     }
 
     /// The socket takes no more for now.
@@ -47,6 +42,17 @@ impl Writes {
     /// Nothing is left that it could take.
     pub fn flushed(&self) {
         self.0.blocked.store(false, Relaxed);
+        self.go_on();
+    }
+
+    fn go_on(&self) {
+        let shared = &*self.0;
+        if shared.held_up.load(Relaxed) {
+            shared.held_up.store(false, Relaxed);
+            if let Some(waker) = shared.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                waker.wake();
+            }
+        }
     }
 
     /// How often it took something.
@@ -67,7 +73,8 @@ impl Writes {
     /// Ready when an answer may go on.
     pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         let shared = &*self.0;
-        if shared.waiting.load(Relaxed) < WAITING {
+        let waiting = shared.waiting.load(Relaxed);
+        if waiting == 0 || waiting < WAITING && !self.is_blocked() {
             return Poll::Ready(());
         }
         shared.held_up.store(true, Relaxed);
@@ -90,12 +97,15 @@ mod tests {
         let writes = Writes::default();
         let cx = Context::from_waker(Waker::noop());
         for _ in 0..3 {
-            writes.give(20_000);
+            writes.give(10_000);
             assert!(writes.poll_room(&cx).is_ready());
-            writes.give(20_000);
+            writes.give(10_000);
             assert!(writes.poll_room(&cx).is_pending());
             writes.took(10_000);
             assert!(writes.poll_room(&cx).is_ready());
+            writes.blocked();
+            assert!(writes.poll_room(&cx).is_pending());
+            writes.flushed();
             writes.ended();
         }
         writes.blocked();

@@ -74,6 +74,11 @@ impl Conn {
         }
     }
 
+    /// Looks at what waits for callers.
+    pub(super) fn settle(&self) {
+        self.connection.borrow_mut().settle();
+    }
+
     /// A stream's place, if there is one.
     pub(super) fn lease(self: &Rc<Conn>) -> Option<Lease> {
         if self.is_retired() {

@@ -259,6 +259,7 @@ impl Set {
 
     fn sweep(&self) {
         for connection in self.connections.borrow().iter() {
+            connection.settle();
             if connection.is_unused_for(UNUSED) || connection.is_older_than(MAX_AGE) {
                 connection.retire();
             }

@@ -57,6 +57,11 @@ impl Connection {
         self.streams.get(&id).is_none_or(Stream::is_drained)
     }
 
+    /// Looks at what waits to be read, now and then, so that it takes no more memory than it has to.
+    pub(crate) fn settle(&mut self) {
+        self.streams.values_mut().for_each(Stream::settle);
+    }
+
     /// Nobody reads a stream's body any more.
     pub(crate) fn abandon(&mut self, id: u32) {
         let unread = self.streams.get_mut(&id).map_or(0, Stream::abandon);

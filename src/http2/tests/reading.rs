@@ -44,18 +44,18 @@ fn an_answer_that_is_a_head_alone_is_known_as_such() {
 fn windows_open_as_answers_are_read_and_not_before() {
     let mut talk = Talk::with_request();
     talk.answer(1);
-    let frame = vec![0; 30_000];
-    for _ in 0..2 {
+    let frame = vec![0; 15_000];
+    for _ in 0..4 {
         talk.data(1, &frame, false).unwrap();
     }
     assert_eq!(names(&talk.written()), []);
     talk.data(1, &frame, false).unwrap();
-    // The third does not fit into 64 KiB.
+    // The fifth does not fit into 64 KiB.
     assert_eq!(names(&talk.written()), [(RST_STREAM, 0, 1)]);
 
     let id = talk.get();
     talk.answer(id);
-    for _ in 0..200 {
+    for _ in 0..400 {
         talk.data(id, &frame, false).unwrap();
         assert_eq!(talk.read_data(id).len(), frame.len());
     }
@@ -67,7 +67,7 @@ fn windows_open_as_answers_are_read_and_not_before() {
         .sum();
     assert!((5_500_000..=7_100_000).contains(&opened), "{opened}");
     // Who has read so much may have half a mebibyte under way, and more.
-    for _ in 0..17 {
+    for _ in 0..34 {
         talk.data(id, &frame, false).unwrap();
     }
     assert_eq!(names(&talk.written()), []);
@@ -77,13 +77,13 @@ fn windows_open_as_answers_are_read_and_not_before() {
 #[test]
 fn callers_that_do_not_read_leave_the_connections_window_open() {
     let mut talk = Talk::new(&[]);
-    let frame = vec![0; 65_536];
+    let frame = vec![0; 16_384];
     let mut opened = 0;
     for _ in 0..16 {
         let mut unread = || {
             let id = talk.get();
             talk.answer(id);
-            talk.data(id, &frame, false).unwrap();
+            (0..4).for_each(|_| talk.data(id, &frame, false).unwrap());
             id
         };
         let ids: Vec<u32> = (0..super::super::MAX_STREAMS).map(|_| unread()).collect();
@@ -105,9 +105,9 @@ fn what_comes_late_for_a_cancelled_stream_is_ignored_for_ever() {
     talk.answer(1);
     talk.connection.release(1);
     assert_eq!(names(&talk.written()), [(RST_STREAM, 0, 1)]);
-    let frame = vec![0; 60_000];
+    let frame = vec![0; 16_000];
     let mut opened = 0;
-    for _ in 0..5000 {
+    for _ in 0..20_000 {
         talk.data(1, &frame, false).unwrap();
         // A head too: it may change the table.
         talk.say(HEADERS, END_HEADERS, 1, &[0x88, 0x40, 1, b'a', 1, b'b']).unwrap();
