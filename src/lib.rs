@@ -38,6 +38,7 @@ pub mod descriptors;
 pub mod io;
 pub mod key_file;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod problem;
 pub mod reason;

@@ -19,6 +19,7 @@ use super::connection::{self, Shared};
 use super::handover::{Accepted, Acceptor};
 use super::watch::{Order, Watch};
 use crate::log;
+use crate::memory;
 use crate::metrics::Shard;
 use crate::proxy::{Destinations, Proxy, Settings};
 use crate::shutdown::{Phase, Shutdown};
@@ -111,6 +112,7 @@ impl Worker {
                     self.shard.beat();
                     self.shared.watch.look(&self.shared.limits);
                     self.shared.proxy.sweep();
+                    memory::give_back();
                 }
             }
         }

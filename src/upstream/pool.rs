@@ -15,8 +15,9 @@ use super::http2::{self, Conn};
 use super::stream;
 use super::{Config, Error, MAX_AGE, Origin, Payload, Refused, Wire};
 
-/// An HTTP/2 connection that nobody has used for this long is closed.
+/// An HTTP/2 connection that nobody has used for this long is closed; those that a burst wanted besides the first, sooner.
 const UNUSED: Duration = Duration::from_secs(300);
+const UNUSED_BESIDES: Duration = Duration::from_secs(15);
 /// HTTP/2 connections of one worker to one origin and kind, whatever the peer's stream limit.
 const MAX_CONNECTIONS: usize = 256;
 /// A request that has lost the race for a place this often gives up.
@@ -258,9 +259,10 @@ impl Set {
     }
 
     fn sweep(&self) {
-        for connection in self.connections.borrow().iter() {
+        for (n, connection) in self.connections.borrow().iter().enumerate() {
             connection.settle();
-            if connection.is_unused_for(UNUSED) || connection.is_older_than(MAX_AGE) {
+            let unused = if n == 0 { UNUSED } else { UNUSED_BESIDES };
+            if connection.is_unused_for(unused) || connection.is_older_than(MAX_AGE) {
                 connection.retire();
             }
         }

@@ -2,7 +2,8 @@
 # client all the while. What it feels of that, what the proxy takes for it, and what is left when it is over. Sourced by
 # `run`.
 
-# Slow connections: a quarter each says nothing, sends a head slowly, sends a body slowly, and does not read its answer.
+# Slow connections: of a hundred, forty say nothing, thirty send a head slowly, twenty-five a body, and five read nothing of an
+# answer of many megabytes. Five connections over HTTP/2 besides do not read fifty such answers each.
 SLOW=${SLOW:-10000}
 # Seconds of attack.
 SIEGE=${SIEGE:-60}
@@ -31,9 +32,9 @@ exhaustion_suite() {
   before=$(memory "$pid")
   cpu_before=$(cpu "$pid")
 
-  local quarter=$((SLOW / 4))
-  begin attack python3 "$HERE/exhaustion/attack.py" "${address%:*}" "${address#*:}" "$SIEGE" silent=$quarter heads=$quarter \
-    bodies=$quarter readers=$quarter windows=20 resets="$FLOOD" continuations="$FLOOD"
+  local percent=$((SLOW / 100))
+  begin attack python3 "$HERE/exhaustion/attack.py" "${address%:*}" "${address#*:}" "$SIEGE" silent=$((40 * percent)) \
+    heads=$((30 * percent)) bodies=$((25 * percent)) readers=$((5 * percent)) windows=5 resets="$FLOOD" continuations="$FLOOD"
   local attack=$PID
   # Until they are all there.
   sleep 12

@@ -22,9 +22,10 @@ const SETTINGS_WAIT: Duration = Duration::from_millis(250);
 const PONG_WAIT: Duration = Duration::from_secs(20);
 /// What is said at the end is written within this time, or not at all.
 const GOODBYE_WAIT: Duration = Duration::from_secs(1);
-/// Room for what is read at a time, and how little of it may be left.
-const READ: usize = 64 * 1024;
-const READ_LEAST: usize = 8 * 1024;
+/// Room for what is read at a time: the largest frame with its head, so that data which wait for a slow reader hold on to no
+/// other's; and how little of it may be left.
+const READ: usize = 9 + 16 * 1024;
+const READ_LEAST: usize = 4 * 1024;
 
 /// Drives the connection until it ends. `ready` is told when the peer has introduced itself, `freed` of the end.
 pub(super) async fn drive(
