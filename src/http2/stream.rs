@@ -125,9 +125,9 @@ impl Stream {
         self.phase == Phase::Ended
     }
 
-    /// How much of a body whose length was told still comes.
-    pub(super) fn left(&self) -> Option<u64> {
-        self.left
+    /// How much of a body whose length was told was not read: what still comes, and what has come.
+    pub(super) fn unread(&self) -> Option<u64> {
+        self.left.map(|left| left + self.inbox.len() as u64)
     }
 
     /// Whether all of the peer's message has come, and all of it was read.

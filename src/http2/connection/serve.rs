@@ -106,9 +106,9 @@ impl Connection {
         !stream.is_sent
     }
 
-    /// How much of a request's body still comes, where it was told; `None` when all of it is here and was nothing.
+    /// How much of a request's body is to be read, where it was told; `None` when all of it is here and was nothing.
     pub(crate) fn body_of(&self, id: u32) -> Option<Option<u64>> {
-        self.streams.get(&id).filter(|stream| !stream.is_drained()).map(Stream::left)
+        self.streams.get(&id).filter(|stream| !stream.is_drained()).map(Stream::unread)
     }
 
     /// Sends the head of an answer; `end` when nothing follows. One without a date gets `date`.

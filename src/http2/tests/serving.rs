@@ -83,6 +83,8 @@ fn a_request_comes_and_is_answered() {
     assert!(talk.connection.begin(1));
     assert_eq!(talk.connection.body_of(1), Some(Some(5)));
     talk.data(1, b"hello", true).unwrap();
+    // Also what is here already is yet to be read.
+    assert_eq!(talk.connection.body_of(1), Some(Some(5)));
     assert_eq!(talk.read_data(1), b"hello");
     assert!(talk.connection.is_drained(1));
 
