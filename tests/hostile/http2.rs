@@ -255,6 +255,11 @@ async fn fields_of_http2_are_small_letters_without_controls_and_nothing_of_http1
         ("a value with an LF", usual(&[("x", "a\nb")]), Goaway),
         ("a value that is a request", usual(&[("x", "y\r\n\r\nGET /v2/smuggled HTTP/1.1\r\n\r\n")]), Goaway),
         ("a length that is right", with_body(&[("content-length", "5")], &[ends(b"hello")]), Pass("hello")),
+        (
+            "a length that is right, of pieces",
+            with_body(&[("content-length", "5")], &[frame(DATA, 0, 1, b"he"), ends(b"llo")]),
+            Pass("hello"),
+        ),
         ("a body without a length", with_body(&[], &[ends(b"hello")]), Pass("hello")),
         (
             "a body in pieces",
