@@ -1,61 +1,119 @@
-//! Any octets from a caller.
+//! What a caller says.
 
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
-use http::Response;
+use bytes::BytesMut;
+use http::{HeaderValue, Method, Request, Response};
 
-use super::super::connection::Connection;
-use super::super::frame::{Head, PREFACE, SETTINGS};
+use super::super::connection::{Connection, Opened};
+use super::super::frame::{DATA, Head, PREFACE, SETTINGS};
 use super::super::stream::Finish;
-use super::written;
+use super::all_written;
 
-/// In the first octet, how many come at a time; then what a caller says after its SETTINGS to a server that answers
-/// whatever it takes for a request, every second stream with a body.
+/// So many streams may be open at a time.
+const STREAMS: u32 = 3;
+/// So much is answered at most, more than a window takes at first.
+const ANSWER: usize = 70_000;
+
+/// In the first octet, how many come at a time; then what a caller says after its preface and SETTINGS. Each request is
+/// answered, and its body read bit by bit.
 ///
-/// The connection goes on or ends in good order, what it writes are frames, and nothing is left of a stream that nobody
-/// holds.
+/// Requests are sound, there are no more of them than may be, a body is as long as was told, what is written are frames,
+/// the connection goes on or ends in good order, and nothing is left of a stream that nobody holds.
 pub(crate) fn requests(octets: &[u8]) {
     let Some((piece, octets)) = octets.split_first() else { return };
-    let mut connection = Connection::server(100, 16 * 1024);
+    let mut connection = Connection::server(STREAMS, 4096);
     let mut buffer = BytesMut::from(PREFACE);
     buffer.extend_from_slice(&Head { length: 0, kind: SETTINGS, flags: 0, stream: 0 }.octets());
-    let mut open = Vec::new();
-    for piece in octets.chunks(usize::from(*piece).max(1)) {
+    connection.receive(&mut buffer).expect("settings");
+    let mut held: Vec<Held> = Vec::new();
+    for (n, piece) in octets.chunks(usize::from(*piece).max(1)).enumerate() {
         buffer.extend_from_slice(piece);
         let received = connection.receive(&mut buffer);
         while let Some(opened) = connection.accept() {
-            answer(&mut connection, opened.stream);
-            open.push(opened.stream);
+            held.push(Held::begin(&mut connection, opened));
         }
+        let open = held.iter().filter(|one| !connection.is_closed(one.stream)).count();
+        assert!(open <= STREAMS as usize);
         if let Err(fault) = received {
             connection.say_goodbye(fault.code);
             connection.end(&fault.into());
             break;
         }
-        written(&mut connection, false);
+        written(&mut connection);
+        if !held.is_empty() {
+            let at = n % held.len();
+            if held[at].read_on(&mut connection) {
+                connection.release(held.swap_remove(at).stream);
+            }
+        }
     }
-    for stream in open {
-        read(&mut connection, stream);
-        connection.release(stream);
+    for mut one in held {
+        while !one.read_on(&mut connection) {}
+        connection.release(one.stream);
     }
-    written(&mut connection, false);
+    written(&mut connection);
     assert!(!connection.has_streams());
 }
 
-fn answer(connection: &mut Connection, stream: u32) {
-    let head = Response::new(()).into_parts().0;
-    let alone = stream % 4 == 1;
-    if connection.begin(stream) {
-        connection.answer(stream, &head, alone, || http::HeaderValue::from_static("now"));
-        if !alone {
-            connection.send(stream, Bytes::from_static(b"answer"), Finish::End);
-        }
-    }
-    read(connection, stream);
+/// A request that somebody answers.
+struct Held {
+    stream: u32,
+    /// How much of its body is to be read, where that was told.
+    left: Option<u64>,
 }
 
-fn read(connection: &mut Connection, stream: u32) {
-    let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Some(Ok(_))) = connection.poll_frame(stream, &mut cx) {}
+impl Held {
+    fn begin(connection: &mut Connection, opened: Opened) -> Held {
+        let Opened { stream, head } = opened;
+        head.iter().for_each(judge);
+        let left = connection.body_of(stream).unwrap_or(Some(0));
+        if connection.begin(stream) {
+            let head = Response::new(()).into_parts().0;
+            let end = stream % 4 == 1;
+            connection.answer(stream, &head, end, || HeaderValue::from_static("now"));
+            if !end {
+                connection.send(stream, vec![7; ANSWER].into(), Finish::End);
+            }
+        }
+        Held { stream, left }
+    }
+
+    /// True when nothing more comes for now.
+    fn read_on(&mut self, connection: &mut Connection) -> bool {
+        match connection.poll_frame(self.stream, &mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
+                    *left = left.checked_sub(data.len() as u64).expect("no more than was told");
+                }
+                return false;
+            }
+            Poll::Ready(None) => assert!(self.left.is_none_or(|left| left == 0), "less than was told"),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        true
+    }
+}
+
+fn judge(head: &Request<()>) {
+    let path = head.uri().path_and_query().map(|path| path.as_str());
+    match path {
+        Some(path) => assert!(path.starts_with('/') || path == "*"),
+        None => assert_eq!(head.method(), Method::CONNECT),
+    }
+    for name in ["connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"] {
+        assert!(!head.headers().contains_key(name), "{name}");
+    }
+    assert!(head.headers().get("te").is_none_or(|te| te == "trailers"));
+    assert!(head.headers().get_all("content-length").iter().count() < 2);
+}
+
+fn written(connection: &mut Connection) {
+    let octets = all_written(connection);
+    let mut rest = &octets[..];
+    while !rest.is_empty() {
+        let head = Head::read(rest).expect("a whole head");
+        assert!(head.kind < 10 && head.kind != 5 && (head.kind != DATA || head.length <= ANSWER), "{head:?}");
+        rest = rest.get(Head::LENGTH + head.length..).expect("a whole frame");
+    }
 }
