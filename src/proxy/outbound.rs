@@ -1,5 +1,6 @@
 //! A request on its way out: its head is made anew for each connection and token, all else stays.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ impl Outbound<'_> {
     ) -> Result<Response<AnswerBody>, Error> {
         let got = Instant::now();
         let head = |version| self.head(token, got, version);
-        self.in_time(self.pool.send(&self.parts.method, self.held, payload, head)).await
+        self.in_time(pin!(self.pool.send(&self.parts.method, self.held, payload, head))).await
     }
 
     /// Sends it as one that asks for another protocol.
@@ -54,7 +55,7 @@ impl Outbound<'_> {
             rewrite::ask_upgrade(&mut request, protocol);
             Some(request)
         };
-        self.in_time(self.pool.send_upgrade(head)).await
+        self.in_time(pin!(self.pool.send_upgrade(head))).await
     }
 
     /// The head at the moment in which it is sent. A connection or a free stream may have been waited for, and the token
@@ -66,9 +67,10 @@ impl Outbound<'_> {
         Some(rewrite::outgoing(self.parts, &self.target, origin, authorization, version))
     }
 
+    // Pinned by the caller: taken as it is, it would lie in this future twice, for as long as the upstream takes.
     async fn in_time(
         &self,
-        answer: impl Future<Output = Result<Response<AnswerBody>, upstream::Error>>,
+        answer: Pin<&mut impl Future<Output = Result<Response<AnswerBody>, upstream::Error>>>,
     ) -> Result<Response<AnswerBody>, Error> {
         match self.limit {
             Some(limit) => match tokio::time::timeout_at(limit, answer).await {

@@ -85,7 +85,8 @@ pub(super) async fn settle(
     exchange.attempts = 2;
     exchange.generation = next.generation();
     tokio::task::spawn_local(drain(answer.into_body()));
-    let answer = outbound.send(&next, payload).await?;
+    // Boxed, as few requests come here: a request that waits for its first answer need not have room for it.
+    let answer = Box::pin(outbound.send(&next, payload)).await?;
     if self::refusal(&answer, false, exchange.dialect) == Some(Refusal::Token) {
         if refusal == Refusal::Token {
             // Nothing comes of it now, but it counts.
