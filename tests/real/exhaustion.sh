@@ -5,7 +5,7 @@
 # Slow connections: of a hundred, forty say nothing, thirty send a head slowly, twenty-five a body, and five read nothing of an
 # answer of many megabytes. Five connections over HTTP/2 besides do not read fifty such answers each.
 SLOW=${SLOW:-10000}
-# Seconds of attack.
+# Seconds for which the honest client is measured under attack; the attack lasts longer at both ends.
 SIEGE=${SIEGE:-60}
 # Frames a second of each flood.
 FLOOD=${FLOOD:-2000}
@@ -26,19 +26,20 @@ exhaustion_suite() {
   pid=$PID
   until_up proxy "$pid" 60 all_tokens "${ports[3]}"
 
-  honest quiet "$address" 20
+  honest quiet "$address" 40
   note "quiet: $(taken "$pid")"
   local before cpu_before
   before=$(memory "$pid")
   cpu_before=$(cpu "$pid")
 
   local percent=$((SLOW / 100))
-  begin attack python3 "$HERE/exhaustion/attack.py" "${address%:*}" "${address#*:}" "$SIEGE" silent=$((40 * percent)) \
+  begin attack python3 "$HERE/exhaustion/attack.py" "${address%:*}" "${address#*:}" $((SIEGE + 60)) silent=$((40 * percent)) \
     heads=$((30 * percent)) bodies=$((25 * percent)) readers=$((5 * percent)) windows=5 resets="$FLOOD" continuations="$FLOOD"
   local attack=$PID
   # Until they are all there.
   sleep 12
-  honest siege "$address" $((SIEGE - 25))
+  honest siege "$address" "$SIEGE"
+  holds "the attack lasted until the honest client was done" kill -0 "$attack"
   note "siege: $(taken "$pid"), $(open_connections "$admin") connections open"
   local high
   high=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status")
@@ -47,7 +48,7 @@ exhaustion_suite() {
 
   # Longer than every deadline for a head, and than memory takes to be given back.
   sleep 20
-  honest after "$address" 20
+  honest after "$address" 40
   note "after: $(taken "$pid")"
   local protocol
   for protocol in rest grpc; do
@@ -62,9 +63,9 @@ exhaustion_suite() {
   drains "$pid"
 }
 
-# honest NAME ADDRESS SECONDS: an open loop of 100 requests a second over REST and 100 over gRPC, in turn.
+# honest NAME ADDRESS SECONDS: an open loop of 100 requests a second over REST and 100 over gRPC, twice each and in turn.
 honest() {
-  "$PROXY" bench --target "proxy=http://$2" --protocol rest --protocol grpc --rate 100 --duration $(($3 / 2))s --connections 8 \
+  "$PROXY" bench --target "proxy=http://$2" --protocol rest --protocol grpc --rate 100 --duration $(($3 / 4))s --connections 8 \
     --out "$WORK/$1.json" >"$WORK/$1.txt" 2>&1 || { tail -n 20 "$WORK/$1.txt"; die "the honest client cannot measure"; }
   note "$1: p99 of REST $(p99 "$1" rest) ms, of gRPC $(p99 "$1" grpc) ms; $(failures "$1") failures"
   [ "$1" != quiet ] || DESCRIPTORS=$(descriptors "$pid")
