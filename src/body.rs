@@ -1,4 +1,4 @@
-//! Bodies that go upstream or that the proxy makes itself: no boxes, no copies.
+//! Bodies of requests as they come, and those that the proxy makes itself: no boxes, no copies.
 
 use std::fmt;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ pub use caller::{CallerBody, poll_caller};
 pub use copy::Copy;
 pub use patience::Patience;
 
-/// A body whose frames come from a caller, or from memory.
+/// A body from memory.
 #[derive(Debug, Default)]
 pub enum Body {
     /// No body.
@@ -27,8 +27,6 @@ pub enum Body {
     Empty,
     /// A whole body, empty once it has been taken.
     Full(Bytes),
-    /// A caller's body, as it arrives.
-    Caller(CallerBody),
 }
 
 impl http_body::Body for Body {
@@ -37,13 +35,12 @@ impl http_body::Body for Body {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut *self {
             Body::Empty => Poll::Ready(None),
             Body::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Body::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Body::Caller(body) => body.poll_frame(cx),
         }
     }
 
@@ -52,7 +49,6 @@ impl http_body::Body for Body {
         match self {
             Body::Empty => true,
             Body::Full(bytes) => bytes.is_empty(),
-            Body::Caller(body) => body.is_end_stream(),
         }
     }
 
@@ -60,7 +56,6 @@ impl http_body::Body for Body {
         match self {
             Body::Empty => SizeHint::with_exact(0),
             Body::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Body::Caller(body) => body.size_hint(),
         }
     }
 }
@@ -70,6 +65,8 @@ impl http_body::Body for Body {
 pub enum Error {
     /// On a leg that hyper drives.
     Http(hyper::Error),
+    /// On an upstream's HTTP/1.1 connection: it was lost, or what came over it cannot be read.
+    Octets(std::io::Error),
     /// On an HTTP/2 stream.
     Http2(Broken),
     /// The caller sent nothing for too long.
@@ -86,7 +83,7 @@ impl Error {
     pub(crate) fn code(&self) -> h2::Reason {
         match self {
             Error::Http2(broken) => broken.0.code(),
-            Error::Http(_) | Error::Stalled => None,
+            Error::Http(_) | Error::Octets(_) | Error::Stalled => None,
         }
         .unwrap_or(h2::Reason::INTERNAL_ERROR)
     }
@@ -102,6 +99,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Http(error) => Some(error),
+            Error::Octets(error) => Some(error),
             Error::Http2(broken) => Some(broken),
             Error::Stalled => None,
         }

@@ -7,13 +7,14 @@
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("credentials", crate::credentials::fuzzed::credentials),
     ("configuration", crate::config::fuzzed::configuration),
     ("route", crate::route::fuzzed::route),
     ("caller", crate::proxy::fuzzed::caller),
     ("fields", crate::proxy::fuzzed::fields),
     ("token", crate::oauth::fuzzed::token),
+    ("answers", crate::http1::fuzzed::answers),
     ("frames", crate::http2::fuzzed::frames),
     ("requests", crate::http2::fuzzed::requests),
     ("hpack", crate::http2::fuzzed::hpack),

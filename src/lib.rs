@@ -50,6 +50,7 @@ pub mod upstream_address;
 pub mod allowance;
 pub mod trouble;
 
+mod http1;
 mod http2;
 
 #[cfg(any(test, fuzzing))]

@@ -13,7 +13,7 @@ use http::uri::{Authority, Scheme};
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::body::{Body, CallerBody};
+use crate::body::CallerBody;
 use crate::http2::Failure;
 use crate::tls;
 use crate::upstream_address::UpstreamAddress;
@@ -210,14 +210,6 @@ impl Payload {
     pub fn again_within(&self, limit: usize) -> Option<Payload> {
         self.again().filter(|payload| !matches!(payload, Payload::Whole(bytes) if bytes.len() > limit))
     }
-
-    fn into_body(self) -> Body {
-        match self {
-            Payload::Empty => Body::Empty,
-            Payload::Whole(bytes) => Body::Full(bytes),
-            Payload::Streaming(body) => Body::Caller(body),
-        }
-    }
 }
 
 /// No answer from the upstream.
@@ -251,16 +243,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-impl From<Body> for Payload {
-    fn from(body: Body) -> Payload {
-        match body {
-            Body::Empty => Payload::Empty,
-            Body::Full(bytes) => Payload::Whole(bytes),
-            Body::Caller(body) => Payload::Streaming(body),
-        }
-    }
-}
 
 /// A failed try.
 struct Refused {

@@ -13,12 +13,12 @@ use crate::upstream::AnswerBody;
 /// Connects caller and upstream as soon as the answer has been sent. Counts as an exchange of the caller's connection.
 pub(super) fn connect(parts: &mut Parts, answer: &mut Response<AnswerBody>, connection: Rc<Connection>) {
     let caller = parts.extensions.remove::<OnUpgrade>();
-    let upstream = answer.extensions_mut().remove::<OnUpgrade>();
-    let (Some(caller), Some(upstream)) = (caller, upstream) else { return };
+    let upstream = answer.body_mut().take_io();
+    let (Some(caller), Some(mut upstream)) = (caller, upstream) else { return };
     connection.open.begin();
     tokio::task::spawn_local(async move {
-        if let (Ok(caller), Ok(upstream)) = tokio::join!(caller, upstream) {
-            let (mut caller, mut upstream) = (TokioIo::new(caller), TokioIo::new(upstream));
+        if let Ok(caller) = caller.await {
+            let mut caller = TokioIo::new(caller);
             // Either side may break off at any time; that is how tunnels end.
             let _ = tokio::io::copy_bidirectional(&mut caller, &mut upstream).await;
         }

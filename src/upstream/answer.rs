@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Response};
 use http_body::{Frame, SizeHint};
-use hyper::body::{Body as _, Incoming};
 
 use super::http1;
 use super::stream::Receiving;
 use crate::body::Error;
+use crate::io::{Io, Replayed};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -19,26 +19,26 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 pub struct AnswerBody(Kind);
 
 enum Kind {
-    Http1 {
-        incoming: Incoming,
-        ended: bool,
-        /// Taken when the connection has become free, or when it is lost with its body.
-        lease: Option<http1::Lease>,
-    },
-    Http2 {
-        stream: Receiving,
-        left: Option<u64>,
-    },
+    Http1(http1::Receiving),
+    Http2 { stream: Receiving, left: Option<u64> },
 }
 
 impl AnswerBody {
-    pub(super) fn http1(answer: Response<(Incoming, http1::Lease)>) -> Response<AnswerBody> {
-        answer.map(|(incoming, lease)| AnswerBody(Kind::Http1 { incoming, ended: false, lease: Some(lease) }))
+    pub(super) fn http1(answer: Response<http1::Receiving>) -> Response<AnswerBody> {
+        answer.map(|receiving| AnswerBody(Kind::Http1(receiving)))
     }
 
     pub(super) fn http2(answer: Response<Receiving>) -> Response<AnswerBody> {
         let left = content_length(answer.headers());
         answer.map(|stream| AnswerBody(Kind::Http2 { stream, left }))
+    }
+
+    /// The connection itself, for what follows an answer of 101.
+    pub fn take_io(&mut self) -> Option<Replayed<Io>> {
+        match &mut self.0 {
+            Kind::Http1(receiving) => receiving.take_io(),
+            Kind::Http2 { .. } => None,
+        }
     }
 }
 
@@ -51,16 +51,15 @@ impl http_body::Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut self.0 {
-            Kind::Http1 { incoming, ended, .. } => {
-                let mut frame = ready!(Pin::new(incoming).poll_frame(cx));
+            Kind::Http1(receiving) => {
+                let mut frame = ready!(receiving.poll_frame(cx));
                 if let Some(trailers) = frame.as_mut().and_then(|frame| frame.as_mut().ok()?.trailers_mut()) {
                     // Framing of this leg alone (RFC 9110 §6.5.1); HTTP/2 would not even be let through with it.
                     for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE] {
                         trailers.remove(name);
                     }
                 }
-                *ended |= frame.is_none();
-                Poll::Ready(frame.map(|frame| frame.map_err(Error::Http)))
+                Poll::Ready(frame.map(|frame| frame.map_err(Error::Octets)))
             }
             Kind::Http2 { stream, left } => {
                 let frame = ready!(stream.poll_frame(cx));
@@ -76,27 +75,16 @@ impl http_body::Body for AnswerBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Http1 { incoming, .. } => incoming.is_end_stream(),
+            Kind::Http1(receiving) => receiving.is_end_stream(),
             Kind::Http2 { stream, .. } => stream.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Http1 { incoming, .. } => incoming.size_hint(),
+            Kind::Http1(receiving) => receiving.size_hint(),
             Kind::Http2 { left: Some(left), .. } => SizeHint::with_exact(*left),
             Kind::Http2 { left: None, .. } => SizeHint::default(),
-        }
-    }
-}
-
-impl Drop for AnswerBody {
-    fn drop(&mut self) {
-        if let Kind::Http1 { incoming, ended, lease } = &mut self.0
-            && let Some(lease) = lease.take()
-            && (*ended || incoming.is_end_stream())
-        {
-            lease.give_back();
         }
     }
 }

@@ -1,22 +1,37 @@
 //! HTTP/1.1 upstream connections: a stack of idle ones, the one used last on top.
+//!
+//! No task drives a connection: who asks writes the request and reads the answer. That saves the way to such a task and
+//! back, which costs as much as reading and writing the heads do.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::{HeaderValue, TRANSFER_ENCODING};
-use http::{Method, Request, Response};
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
+use http::header::CONNECTION;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::{Error, MAX_AGE, Payload, Refused};
-use crate::body::Body;
-use crate::io::Io;
+use crate::body;
+use crate::http1::{Decoder, take_answer};
+use crate::io::{Io, Replayed};
 
-/// Read and write buffers grow to this, so that slow readers cost little.
-const MAX_BUFFER: usize = 128 * 1024;
+mod receiving;
+mod sending;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub(super) use receiving::Receiving;
+use sending::{Sending, Stopped};
+use wire::Wire;
+
+/// A goodbye takes no longer than this.
+const GOODBYE_WAIT: Duration = Duration::from_secs(1);
 
 /// The idle connections of one origin.
 #[derive(Default)]
@@ -27,55 +42,47 @@ pub(super) struct Idle {
 /// An idle connection.
 struct Resting {
     since: Instant,
-    opened: Instant,
-    sender: SendRequest<Body>,
+    wire: Rc<Wire>,
 }
 
 /// A connection in use; it returns to the stack when its answer has been read to the end.
 pub(super) struct Lease {
     idle: Rc<Idle>,
-    sender: SendRequest<Body>,
-    opened: Instant,
+    wire: Rc<Wire>,
     /// Whether it has carried a request before: only such a connection can have been closed unnoticed.
-    pub(super) reused: bool,
+    reused: bool,
 }
 
 impl Idle {
     /// The idle connection that was used last, if it is still alive and not older than `max_idle`.
     pub(super) fn take(self: &Rc<Idle>, max_idle: Duration) -> Option<Lease> {
-        let mut stack = self.stack.borrow_mut();
-        // From the top; one that still finishes its last exchange is left where it is.
-        let mut at = stack.len();
-        while at > 0 {
-            at -= 1;
-            let resting = &stack[at];
-            if resting.sender.is_closed() || resting.since.elapsed() > max_idle {
-                stack.remove(at);
-            } else if resting.sender.is_ready() {
-                let Resting { sender, opened, .. } = stack.remove(at);
-                return Some(Lease { idle: Rc::clone(self), sender, opened, reused: true });
+        while let Some(resting) = self.stack.borrow_mut().pop() {
+            if resting.is_good(max_idle) {
+                return Some(Lease { idle: Rc::clone(self), wire: resting.wire, reused: true });
             }
+            resting.part();
         }
         None
     }
 
     /// Closes what has been idle for too long.
     pub(super) fn sweep(&self, max_idle: Duration) {
-        self.stack
-            .borrow_mut()
-            .retain(|resting| !resting.sender.is_closed() && resting.since.elapsed() <= max_idle);
+        self.stack.borrow_mut().extract_if(.., |resting| !resting.is_good(max_idle)).for_each(Resting::part);
     }
 
     /// Speaks HTTP/1.1 on a new connection.
-    pub(super) async fn open(self: &Rc<Idle>, io: Io) -> Result<Lease, Error> {
-        let (sender, connection) = Builder::new()
-            .max_buf_size(MAX_BUFFER)
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(|error| Error::reset(error.to_string()))?;
-        // Ends when its last handle is dropped or the upstream closes; errors reach the exchange that is on it.
-        tokio::task::spawn_local(connection.with_upgrades());
-        Ok(Lease { idle: Rc::clone(self), sender, opened: Instant::now(), reused: false })
+    pub(super) fn open(self: &Rc<Idle>, io: Io) -> Lease {
+        Lease { idle: Rc::clone(self), wire: Rc::new(Wire::new(io)), reused: false }
+    }
+}
+
+impl Resting {
+    fn is_good(&self, max_idle: Duration) -> bool {
+        self.since.elapsed() <= max_idle && self.wire.is_silent()
+    }
+
+    fn part(self) {
+        tokio::task::spawn_local(tokio::time::timeout(GOODBYE_WAIT, self.wire.part()));
     }
 }
 
@@ -86,58 +93,145 @@ impl Lease {
     /// With the body, when the request may go out once more: it was not written at all, or it is `repeatable` and met a
     /// connection that had just been closed.
     pub(super) async fn exchange(
-        mut self,
-        mut request: Request<Body>,
+        self,
+        request: Request<()>,
+        payload: Payload,
         repeatable: bool,
-    ) -> Result<Response<(Incoming, Lease)>, Refused> {
-        say_chunked(&mut request);
-        match self.sender.try_send_request(request).await {
-            Ok(response) => Ok(response.map(|body| (body, self))),
-            Err(mut failed) => {
-                let unsent = failed.take_message().map(|request| Payload::from(request.into_body()));
-                let error = failed.into_error();
+    ) -> Result<Response<Receiving>, Refused> {
+        let sending = Sending::new(Rc::clone(&self.wire), &request, payload);
+        let mut calling = Calling { wire: &self.wire, sending: Some(sending), unwritten: None, heard: false };
+        let result = poll_fn(|cx| calling.poll(cx)).await;
+        let Calling { sending, unwritten, heard, .. } = calling;
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(cause) => {
+                let unsent = sending.filter(|sending| !sending.has_begun()).and_then(Sending::into_payload);
                 // RFC 9110 §9.2.2: without a sign of processing, only what is idempotent is repeated.
-                let closed = self.reused && (error.is_incomplete_message() || is_broken(&error));
+                let closed = self.reused && !heard && is_lost(&cause);
                 let again = unsent.or_else(|| (closed && repeatable).then_some(Payload::Empty));
-                Err(Refused { again, error: Error::reset(describe(&error)) })
+                return Err(Refused { again, error: Error::reset(describe(cause)) });
             }
+        };
+        let (head, ()) = answer.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Response::from_parts(head, Receiving::switched(self)));
         }
+        let answer = Response::from_parts(head, ());
+        let decoder = Decoder::of_answer(&answer, request.method() == Method::HEAD);
+        let decoder =
+            decoder.map_err(|cause| Refused { again: None, error: Error::reset(cause.to_string()) })?;
+        let ends_here = unwritten.is_some() || decoder.ends_with_connection();
+        let reusable = !ends_here && keeps_connection(answer.version(), answer.headers());
+        let sending = sending.map(|sending| go_on(sending, Rc::clone(&self.wire)));
+        Ok(answer.map(|()| Receiving::new(self, decoder, reusable, sending)))
     }
 
     /// Puts the connection back on the stack, unless it is too old.
     pub(super) fn give_back(self) {
         let since = Instant::now();
-        if !self.sender.is_closed() && since.duration_since(self.opened) <= MAX_AGE {
-            let resting = Resting { since, opened: self.opened, sender: self.sender };
-            self.idle.stack.borrow_mut().push(resting);
+        let unshared = Rc::strong_count(&self.wire) == 1;
+        if unshared && since.duration_since(self.wire.opened()) <= MAX_AGE {
+            self.wire.rest();
+            self.idle.stack.borrow_mut().push(Resting { since, wire: self.wire });
+        }
+    }
+
+    fn into_io(self) -> Option<Replayed<Io>> {
+        self.wire.into_io()
+    }
+}
+
+/// A request whose answer has not begun.
+struct Calling<'a> {
+    wire: &'a Wire,
+    /// `None` once all of it has gone, or as much as the connection took.
+    sending: Option<Sending>,
+    /// Why the connection took no more.
+    unwritten: Option<io::Error>,
+    /// Whether anything came back.
+    heard: bool,
+}
+
+impl Calling<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
+        if let Some(sending) = &mut self.sending {
+            match sending.poll(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.sending = None,
+                // Never again: what is left of such a body looks like a whole one.
+                Poll::Ready(Err(Stopped::Body(cause))) => {
+                    self.sending = None;
+                    return Poll::Ready(Err(io::Error::other(cause)));
+                }
+                Poll::Ready(Err(Stopped::Wire(cause))) if !sending.has_begun() => {
+                    return Poll::Ready(Err(cause));
+                }
+                // Who refuses a request before its end may have said why.
+                Poll::Ready(Err(Stopped::Wire(cause))) => {
+                    self.sending = None;
+                    self.unwritten = Some(cause);
+                }
+            }
+        }
+        loop {
+            match self.wire.with_read(take_answer)? {
+                Some(answer) if is_interim(answer.status()) => continue,
+                Some(answer) => return Poll::Ready(Ok(answer)),
+                None => {}
+            }
+            let filled = match ready!(self.wire.poll_fill(cx)) {
+                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                filled => filled,
+            };
+            match filled {
+                Ok(_) => self.heard = true,
+                Err(cause) => return Poll::Ready(Err(self.unwritten.take().unwrap_or(cause))),
+            }
         }
     }
 }
 
-/// With these methods hyper sends a body of unknown length only when a field says that there is one.
-fn say_chunked(request: &mut Request<Body>) {
-    let silent = matches!(*request.method(), Method::GET | Method::HEAD);
-    if silent && !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
-        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
+/// Sends the rest of a request whose answer has begun.
+fn go_on(mut sending: Sending, wire: Rc<Wire>) -> AbortHandle {
+    let rest = async move {
+        // What the connection does not take is not wanted any more; the answer tells why.
+        if let Err(Stopped::Body(_)) = poll_fn(|cx| sending.poll(cx)).await {
+            wire.break_off();
+        }
+    };
+    tokio::task::spawn_local(rest).abort_handle()
 }
 
-fn is_broken(error: &hyper::Error) -> bool {
-    // The last one is TLS's word for a connection that was closed without goodbye.
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
-    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    error.is_canceled()
-        || io.is_some_and(|io| {
-            matches!(
-                io.kind(),
-                BrokenPipe | ConnectionReset | ConnectionAborted | NotConnected | UnexpectedEof
-            )
-        })
+/// Says nothing of the request yet (RFC 9110 §15.2).
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-fn describe(error: &hyper::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
+/// RFC 9112 §9.3.
+fn keeps_connection(version: Version, headers: &HeaderMap) -> bool {
+    let says = |option: &str| {
+        let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(option))
+    };
+    if version == Version::HTTP_11 { !says("close") } else { says("keep-alive") && !says("close") }
+}
+
+/// Whether this is how a connection looks that the peer has closed.
+fn is_lost(cause: &io::Error) -> bool {
+    // The last one is TLS's word for it, too.
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    matches!(cause.kind(), BrokenPipe | ConnectionReset | ConnectionAborted | NotConnected | UnexpectedEof)
+}
+
+fn describe(cause: io::Error) -> String {
+    match cause.get_ref().and_then(|inner| inner.downcast_ref::<body::Error>()) {
+        Some(cause) => match std::error::Error::source(cause) {
+            Some(source) => format!("the request's body broke off: {source}"),
+            None => "the request's body broke off".to_owned(),
+        },
+        None if cause.kind() == io::ErrorKind::UnexpectedEof => {
+            "the upstream closed the connection before it had answered".to_owned()
+        }
+        None => cause.to_string(),
     }
 }

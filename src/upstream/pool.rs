@@ -105,8 +105,12 @@ impl Pool {
         head: impl Fn(Version) -> Option<Request<()>>,
     ) -> Result<Response<AnswerBody>, Error> {
         let lease = Box::pin(self.connect_http1()).await?;
-        let request = head(Version::HTTP_11).ok_or(Error::Stale)?.map(|()| crate::body::Body::Empty);
-        lease.exchange(request, false).await.map(AnswerBody::http1).map_err(|refused| refused.error)
+        let request = head(Version::HTTP_11).ok_or(Error::Stale)?;
+        lease
+            .exchange(request, Payload::Empty, false)
+            .await
+            .map(AnswerBody::http1)
+            .map_err(|refused| refused.error)
     }
 
     /// Closes what has been idle or open for too long.
@@ -134,8 +138,7 @@ impl Pool {
         }
         let lease = self.connection(!first).await.map_err(never_sent)?;
         let head = head(Version::HTTP_11).ok_or_else(|| never_sent(Error::Stale))?;
-        let request = head.map(|()| payload.into_body());
-        lease.exchange(request, repeatable).await.map(AnswerBody::http1)
+        lease.exchange(head, payload, repeatable).await.map(AnswerBody::http1)
     }
 
     fn speaks_http2(&self) -> Option<bool> {
@@ -159,7 +162,7 @@ impl Pool {
     async fn connect_http1(&self) -> Result<http1::Lease, Error> {
         let tls = self.origin.tls.as_ref().map(|(_, http1)| http1);
         let (io, _) = connect(&self.origin, tls, self.config.connect_timeout).await.map_err(failed)?;
-        self.idle.open(io).await
+        Ok(self.idle.open(io))
     }
 
     /// A stream's place on the least loaded connection; `None` when the origin turns out to speak HTTP/1.1.
@@ -237,7 +240,7 @@ async fn dial(origin: &Origin, config: &Config, idle: &Rc<Idle>, set: &Set) -> R
         set.connections.borrow_mut().push(connection);
         return Ok(Dialed::Http2);
     }
-    idle.open(io).await?.give_back();
+    idle.open(io).give_back();
     Ok(Dialed::Http1)
 }
 
