@@ -28,8 +28,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     counted::main(&[
-        Case { name: "http1", times: 300, limit: 53_000, run: http1_proxied, base: Some(http1_direct) },
-        Case { name: "grpc", times: 300, limit: 58_000, run: grpc_proxied, base: Some(grpc_direct) },
+        Case { name: "http1", times: 300, limit: 44_300, run: http1_proxied, base: Some(http1_direct) },
+        Case { name: "grpc", times: 300, limit: 51_000, run: grpc_proxied, base: Some(grpc_direct) },
     ])
 }
 
