@@ -24,10 +24,12 @@ mod receiving;
 mod sending;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod wire;
 
 pub(super) use receiving::Receiving;
 use sending::{Sending, Stopped};
+use turn::Turn;
 use wire::Wire;
 
 /// A goodbye takes no longer than this.
@@ -98,9 +100,14 @@ impl Lease {
         payload: Payload,
         repeatable: bool,
     ) -> Result<Response<Receiving>, Refused> {
-        let sending = Sending::new(Rc::clone(&self.wire), &request, payload);
+        let mut sending = Sending::new(Rc::clone(&self.wire), &request, payload);
+        if let Err(stopped) = sending.gather().await {
+            return Err(Refused { again: None, error: Error::reset(describe(stopped.into())) });
+        }
         let mut calling = Calling { wire: &self.wire, sending: Some(sending), unwritten: None, heard: false };
+        let mut turn = Turn::default();
         let result = poll_fn(|cx| calling.poll(cx)).await;
+        poll_fn(|cx| turn.poll(cx)).await;
         let Calling { sending, unwritten, heard, .. } = calling;
         let answer = match result {
             Ok(answer) => answer,
@@ -161,7 +168,7 @@ impl Calling<'_> {
                 // Never again: what is left of such a body looks like a whole one.
                 Poll::Ready(Err(Stopped::Body(cause))) => {
                     self.sending = None;
-                    return Poll::Ready(Err(io::Error::other(cause)));
+                    return Poll::Ready(Err(Stopped::Body(cause).into()));
                 }
                 Poll::Ready(Err(Stopped::Wire(cause))) if !sending.has_begun() => {
                     return Poll::Ready(Err(cause));

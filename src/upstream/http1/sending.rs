@@ -1,5 +1,6 @@
 //! A request on its way into a connection: head and body as the body comes and the connection takes them.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -8,6 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::Request;
 use http_body::Frame;
 
+use super::turn::Turn;
 use super::wire::Wire;
 use crate::body::{self, CallerBody};
 use crate::http1::{self, Framing, Malformed};
@@ -30,9 +32,6 @@ pub(super) struct Sending {
     begun: bool,
     /// Nothing more comes of the body.
     ended: bool,
-    /// What comes of the body in the same turn as the head goes with it: one write for both, and nothing of a body that is
-    /// wrong from its start.
-    waited: bool,
 }
 
 /// Why it went no further.
@@ -41,6 +40,15 @@ pub(super) enum Stopped {
     Wire(io::Error),
     /// The body broke off.
     Body(body::Error),
+}
+
+impl From<Stopped> for io::Error {
+    fn from(stopped: Stopped) -> io::Error {
+        match stopped {
+            Stopped::Wire(cause) => cause,
+            Stopped::Body(cause) => io::Error::other(cause),
+        }
+    }
 }
 
 impl Sending {
@@ -55,7 +63,7 @@ impl Sending {
         };
         let front = http1::write_request(request, framing);
         let ended = body.is_none();
-        Sending { wire, front, data, back: b"", body, framing, begun: false, waited: ended, ended }
+        Sending { wire, front, data, back: b"", body, framing, begun: false, ended }
     }
 
     /// Whether the connection has taken anything of it.
@@ -73,15 +81,24 @@ impl Sending {
         }
     }
 
+    /// Until the next turn. What has come of the body by then goes out with the head, in one write; and of a body that is
+    /// wrong from its start, nothing does.
+    pub(super) async fn gather(&mut self) -> Result<(), Stopped> {
+        let mut turn = Turn::default();
+        poll_fn(|cx| {
+            if self.data.is_empty() && self.back.is_empty() {
+                self.poll_body(cx)?;
+            }
+            turn.poll(cx).map(Ok)
+        })
+        .await
+    }
+
     /// Until all of it has gone.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
         loop {
             if self.data.is_empty() && self.back.is_empty() {
                 self.poll_body(cx)?;
-                if self.data.is_empty() && !self.ended && !std::mem::replace(&mut self.waited, true) {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
             }
             let octets = [IoSlice::new(&self.front), IoSlice::new(&self.data), IoSlice::new(self.back)];
             if octets.iter().all(|octets| octets.is_empty()) {
