@@ -55,3 +55,5 @@ mod http2;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;
+#[cfg(any(test, fuzzing))]
+mod guises;

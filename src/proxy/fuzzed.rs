@@ -25,7 +25,7 @@ pub(crate) fn fields(octets: &[u8]) {
     // Others do not come out of a route.
     let target = lines.next().filter(|target| target.starts_with('/'));
     let Some(Ok(target)) = target.map(PathAndQuery::try_from) else { return };
-    let fields = crate::fuzzed::fields(lines);
+    let fields = crate::guises::fields(lines);
     let origin = origin();
     let (mut head, ()) = Request::new(()).into_parts();
     head.headers = fields.clone();

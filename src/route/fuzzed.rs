@@ -1,7 +1,7 @@
 //! Any target through the guard, the table and the join.
 
 use super::*;
-use crate::fuzzed::readings;
+use crate::guises::readings;
 
 /// In the first line `METHOD`, and then any of `grpc`, `secrets` and a scope to which the listener is pinned; in the
 /// second the target.

@@ -83,7 +83,7 @@ impl Call {
         let mut lines = block.lines();
         let mut words = lines.next()?.split(' ');
         let (method, path, status) = (words.next()?, words.next()?, words.next()?.parse().ok()?);
-        let mut fields = crate::fuzzed::fields(lines);
+        let mut fields = crate::guises::fields(lines);
         // About the connection or its framing: the proxy takes them out, and both sides refuse them.
         for name in [
             "connection",

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Request};
 
 use crate::access::{Access, CallerConfig, Callers, Config};
 use crate::address::Address;
-use crate::fuzzed::readings;
+use crate::guises::readings;
 use crate::route::RouteTable;
 use crate::scope::Scope;
 
@@ -19,7 +19,7 @@ pub(crate) fn caller(octets: &[u8]) {
     let text = String::from_utf8_lossy(octets);
     let mut lines = text.lines();
     let Some((method, path)) = lines.next().and_then(|first| first.split_once(' ')) else { return };
-    let fields = crate::fuzzed::fields(lines);
+    let fields = crate::guises::fields(lines);
     is_of_this_machine(&fields);
     is_not_gone_round(method, path);
     assert!(keyed(&[], &[]).of_head(&fields).is_none(), "who proves nothing is nobody");
