@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use camunda_auth_proxy::access::{self, Access};
 use camunda_auth_proxy::oauth::{self, Answer, Ask, Asked, ClientAuth, Clock, TokenRequest, Tokens};
-use camunda_auth_proxy::proxy::{Dialect, Error, Reads, reply, rewrite};
+use camunda_auth_proxy::proxy::{Dialect, Error, reply, rewrite};
 use camunda_auth_proxy::route::{self, RouteTable};
 use camunda_auth_proxy::scope::Scope;
 use camunda_auth_proxy::secret::Secret;
@@ -119,13 +119,12 @@ fn rewrite_heads(times: u64) {
         Origin::rest("http://localhost:8088/base".parse().expect("an address"), &config).expect("an origin");
     let authorization = HeaderValue::try_from(format!("Bearer {}", "t".repeat(1000))).expect("a value");
     let heads = [(rest(), Version::HTTP_11), (grpc(), Version::HTTP_2)];
-    let reads = Reads::default();
     let mut answer = HeaderMap::new();
     answer.insert("content-type", HeaderValue::from_static("application/json"));
     answer.insert("date", HeaderValue::from_static("Thu, 26 Nov 2026 00:00:00 GMT"));
     for _ in 0..times {
         for (head, version) in &heads {
-            rewrite::refuse(head, &reads).expect("nothing to refuse");
+            rewrite::refuse(head).expect("nothing to refuse");
             let target = route::target(head).expect("a target");
             black_box(rewrite::outgoing(head, target, &origin, Some(&authorization), *version));
             rewrite::incoming(black_box(&mut answer));

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use crate::http1::Malformed;
 use crate::http2::Failure;
 
 mod arriving;
@@ -63,9 +64,7 @@ impl http_body::Body for Body {
 /// A body ended early.
 #[derive(Debug)]
 pub enum Error {
-    /// On a leg that hyper drives.
-    Http(hyper::Error),
-    /// On an upstream's HTTP/1.1 connection: it was lost, or what came over it cannot be read.
+    /// On an HTTP/1.1 connection: it was lost, or what came over it cannot be read.
     Octets(std::io::Error),
     /// On an HTTP/2 stream.
     Http2(Broken),
@@ -83,7 +82,7 @@ impl Error {
     pub(crate) fn code(&self) -> h2::Reason {
         match self {
             Error::Http2(broken) => broken.0.code(),
-            Error::Http(_) | Error::Octets(_) | Error::Stalled => None,
+            Error::Octets(_) | Error::Stalled => None,
         }
         .unwrap_or(h2::Reason::INTERNAL_ERROR)
     }
@@ -98,11 +97,16 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Http(error) => Some(error),
             Error::Octets(error) => Some(error),
             Error::Http2(broken) => Some(broken),
             Error::Stalled => None,
         }
+    }
+}
+
+impl From<Malformed> for Error {
+    fn from(malformed: Malformed) -> Error {
+        Error::Octets(malformed.into())
     }
 }
 

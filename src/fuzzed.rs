@@ -7,7 +7,7 @@
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("credentials", crate::credentials::fuzzed::credentials),
     ("configuration", crate::config::fuzzed::configuration),
     ("route", crate::route::fuzzed::route),
@@ -15,6 +15,7 @@ pub const TARGETS: [Target; 11] = [
     ("fields", crate::proxy::fuzzed::fields),
     ("token", crate::oauth::fuzzed::token),
     ("answers", crate::http1::fuzzed::answers),
+    ("inbound", crate::http1::fuzzed::inbound),
     ("frames", crate::http2::fuzzed::frames),
     ("requests", crate::http2::fuzzed::requests),
     ("hpack", crate::http2::fuzzed::hpack),

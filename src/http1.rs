@@ -1,17 +1,28 @@
-//! HTTP/1.1 as octets: heads, and where bodies end (RFC 9112). What can be read in two ways is refused, never guessed.
+//! HTTP/1.1 as octets: heads, where bodies end, and how both go out (RFC 9112). What can be read in two ways is refused,
+//! never guessed.
 
 use std::fmt;
 use std::io;
 
+mod answer;
 mod decoder;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzed;
 mod head;
+mod inbound;
+mod outgoing;
+mod request;
 #[cfg(test)]
 mod tests;
+mod wire;
 
+pub(crate) use answer::{is_interim, take_answer, write_answer};
 pub(crate) use decoder::{Decoder, Piece};
-pub(crate) use head::{Framing, take_answer, write_fields, write_request};
+pub(crate) use head::{Framing, keeps_connection};
+pub(crate) use inbound::{Inbound, Incoming, Reader};
+pub(crate) use outgoing::{Outgoing, Stopped, Unsent};
+pub(crate) use request::{Head, Unreadable, write_request};
+pub(crate) use wire::Wire;
 
 /// What another server or caller sent cannot be read; why, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

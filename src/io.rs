@@ -86,15 +86,13 @@ impl AsyncWrite for Io {
 /// # Errors
 /// When the connection breaks.
 pub async fn some_bytes(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> {
-    std::future::poll_fn(|cx| poll_some_bytes(io, cx)).await
-}
-
-/// The same, for who waits for something else, too.
-pub fn poll_some_bytes(io: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-    let mut space = [0; 2048];
-    let mut buf = ReadBuf::new(&mut space);
-    ready!(Pin::new(io).poll_read(cx, &mut buf))?;
-    Poll::Ready(Ok(Bytes::copy_from_slice(buf.filled())))
+    std::future::poll_fn(|cx| {
+        let mut space = [0; 2048];
+        let mut buf = ReadBuf::new(&mut space);
+        ready!(Pin::new(&mut *io).poll_read(cx, &mut buf))?;
+        Poll::Ready(Ok(Bytes::copy_from_slice(buf.filled())))
+    })
+    .await
 }
 
 /// A connection of which some bytes were read already, to see which protocol it speaks; they are read again first.
@@ -108,13 +106,6 @@ impl<T> Replayed<T> {
     /// Puts `bytes` back in front of `inner`.
     pub fn new(bytes: Bytes, inner: T) -> Replayed<T> {
         Replayed { bytes, inner }
-    }
-
-    /// Puts more bytes in front, which were read from this one.
-    #[must_use]
-    pub fn with(self, bytes: Bytes) -> Replayed<T> {
-        let bytes = if self.bytes.is_empty() { bytes } else { [bytes, self.bytes].concat().into() };
-        Replayed { bytes, inner: self.inner }
     }
 }
 

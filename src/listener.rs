@@ -14,9 +14,10 @@ use crate::scope::Scope;
 mod accept;
 mod bind;
 mod connection;
+mod date;
 mod detect;
 mod handover;
-mod heard;
+mod http1;
 mod http2;
 mod places;
 mod watch;
@@ -85,9 +86,9 @@ pub struct Limits {
     pub idle_timeout: Duration,
 }
 
-/// No head may be longer, whatever is configured: so much of it is kept to see how it is framed.
+/// No head may be longer, whatever is configured: so much memory may each caller take before it is known.
 pub const LONGEST_HEAD: usize = 64 * 1024;
-/// hyper begins with buffers of this size.
+/// A head with a token of the caller's own and a few cookies has to fit.
 pub const SHORTEST_HEAD: usize = 8 * 1024;
 
 impl Default for Limits {

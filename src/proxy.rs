@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::header::{AUTHORIZATION, CONNECTION, EXPECT};
+use http::header::{AUTHORIZATION, CONNECTION};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use tokio::sync::Notify;
@@ -34,22 +34,17 @@ pub(crate) mod fuzzed;
 mod location;
 mod outbound;
 mod overload;
-mod reads;
 pub mod relay;
 mod replay;
 mod reply;
 mod request_body;
 pub mod rewrite;
-mod tunnel;
 mod unreadable;
-mod writes;
 
 pub use destination::{Destination, Destinations};
 pub use error::Error;
 pub use exchange::{AccessLog, OpenExchanges, Tracked};
-pub use reads::Reads;
 pub use reply::{Dialect, NAME, reply};
-pub use writes::Writes;
 
 use exchange::Exchange;
 use outbound::Outbound;
@@ -216,10 +211,6 @@ impl Proxy {
                 audit::refused(self.settings.audit, &error, &exchange);
                 let reply = reply(&error, dialect);
                 exchange.failed(&error, reply.status());
-                // Who expects `100 Continue` would be told to go on by it.
-                if version != Version::HTTP_2 && !parts.headers.contains_key(EXPECT) {
-                    request_body::discard(body).await;
-                }
                 reply.map(|body| Tracked::own(body, exchange))
             }
         };
@@ -256,7 +247,7 @@ impl Proxy {
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Error> {
         route::target(parts)?;
-        rewrite::refuse(parts, connection.open.reads())?;
+        rewrite::refuse(parts)?;
         connection.door.access.admit(parts, connection.local)?;
         let destinations = self.destinations.load_full();
         let answer = relay::answer(&self.settings, &destinations, connection, parts, body).await?;
@@ -274,7 +265,7 @@ impl Proxy {
     ) -> Result<Response<AnswerBody>, Error> {
         let deadline = grpc_timeout(parts).map(|timeout| exchange.started + timeout);
         let requested = route::target(parts)?.clone();
-        rewrite::refuse(parts, connection.open.reads())?;
+        rewrite::refuse(parts)?;
         connection.door.access.admit(parts, connection.local)?;
         exchange.caller = self.known(connection, parts)?;
 
@@ -311,7 +302,8 @@ impl Proxy {
         if let Some(protocol) = rewrite::asked_upgrade(parts).filter(|_| plain) {
             let outbound = Outbound { parts, target, destination, pool, held: route.held, limit };
             let answer = outbound.send_upgrade(&token, &protocol).await?;
-            return Ok(upgraded(answer, parts, exchange, origin, route.prefix));
+            exchange.status = answer.status();
+            return Ok(upgraded(answer, origin, route.prefix));
         }
         let kept = self.settings.upstream.replay_buffer;
         let silence = (!grpc).then_some(self.settings.body_timeout);
@@ -415,18 +407,13 @@ impl Pools {
     }
 }
 
-/// Connects caller and upstream when the upstream agreed to switch; passes its answer on when it did not.
+/// What an upstream says that was asked to switch protocols: where it agrees, both sides speak to each other from now on.
 fn upgraded(
     mut answer: Response<AnswerBody>,
-    parts: &mut Parts,
-    exchange: &mut Exchange,
     origin: &upstream::Origin,
     prefix: &str,
 ) -> Response<AnswerBody> {
-    exchange.status = answer.status();
-    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        tunnel::connect(parts, &mut answer, Rc::clone(&exchange.connection));
-    } else {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         rewrite::incoming(answer.headers_mut());
         location::map_back(answer.headers_mut(), &origin.address, prefix);
     }

@@ -5,10 +5,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::Error;
-use crate::http2::Reader;
+use crate::{http1, http2};
 
 /// The body. Whoever drops it before its end wants no more of it.
 #[derive(Debug)]
@@ -16,18 +15,19 @@ pub struct Arriving(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Http1(Incoming),
-    Http2(Reader),
+    None,
+    Http1(http1::Reader),
+    Http2(http2::Reader),
 }
 
 impl Arriving {
-    /// What comes on an HTTP/1.1 connection.
-    pub(crate) fn http1(incoming: Incoming) -> Arriving {
-        Arriving(Kind::Http1(incoming))
+    /// What comes on an HTTP/1.1 connection, if anything does.
+    pub(crate) fn http1(reader: Option<http1::Reader>) -> Arriving {
+        Arriving(reader.map_or(Kind::None, Kind::Http1))
     }
 
     /// What comes on an HTTP/2 stream.
-    pub(crate) fn http2(reader: Reader) -> Arriving {
+    pub(crate) fn http2(reader: http2::Reader) -> Arriving {
         Arriving(Kind::Http2(reader))
     }
 }
@@ -41,22 +41,26 @@ impl http_body::Body for Arriving {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut self.0 {
-            Kind::Http1(incoming) => Pin::new(incoming).poll_frame(cx).map_err(Error::Http),
+            Kind::None => Poll::Ready(None),
+            Kind::Http1(reader) => reader.poll_frame(cx).map_err(Error::Octets),
             Kind::Http2(reader) => reader.poll_frame(cx).map_err(Error::from),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Http1(incoming) => incoming.is_end_stream(),
+            Kind::None => true,
+            Kind::Http1(reader) => reader.is_end_stream(),
             Kind::Http2(reader) => reader.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Kind::Http1(incoming) => incoming.size_hint(),
-            Kind::Http2(reader) => reader.left().map_or_else(SizeHint::default, SizeHint::with_exact),
-        }
+        let left = match &self.0 {
+            Kind::None => Some(0),
+            Kind::Http1(reader) => reader.left(),
+            Kind::Http2(reader) => reader.left(),
+        };
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -22,7 +22,7 @@ pub struct CallerBody {
     patience: Option<Rc<Patience>>,
 }
 
-/// A frame that was read ahead. Smaller than hyper's, since it goes wherever the body goes.
+/// A frame that was read ahead. Smaller than a whole frame, since it goes wherever the body goes.
 #[derive(Debug)]
 enum First {
     Chunk(Bytes),
@@ -60,8 +60,29 @@ impl CallerBody {
         Some(self)
     }
 
-    /// The next frame.
-    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn copy_frame(&self, copy: &Copy, frame: &Option<Result<Frame<Bytes>, Error>>) {
+        match frame {
+            None => copy.end(),
+            Some(Ok(frame)) if frame.is_data() => {
+                frame.data_ref().inspect(|chunk| copy.add(chunk));
+                // Whoever sends a body of known length asks for nothing after its last byte.
+                if self.is_end_stream() {
+                    copy.end();
+                }
+            }
+            Some(_) => copy.give_up(),
+        }
+    }
+}
+
+impl http_body::Body for CallerBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = match self.first.take() {
             Some(First::Chunk(chunk)) => Some(Ok(Frame::data(chunk))),
             Some(First::Trailers(trailers)) => Some(Ok(Frame::trailers(*trailers))),
@@ -83,27 +104,11 @@ impl CallerBody {
         Poll::Ready(frame)
     }
 
-    fn copy_frame(&self, copy: &Copy, frame: &Option<Result<Frame<Bytes>, Error>>) {
-        match frame {
-            None => copy.end(),
-            Some(Ok(frame)) if frame.is_data() => {
-                frame.data_ref().inspect(|chunk| copy.add(chunk));
-                // Whoever sends a body of known length asks for nothing after its last byte.
-                if self.is_end_stream() {
-                    copy.end();
-                }
-            }
-            Some(_) => copy.give_up(),
-        }
-    }
-
-    /// Whether nothing more comes.
-    pub fn is_end_stream(&self) -> bool {
+    fn is_end_stream(&self) -> bool {
         self.first.is_none() && self.rest.is_end_stream()
     }
 
-    /// How much still comes.
-    pub fn size_hint(&self) -> SizeHint {
+    fn size_hint(&self) -> SizeHint {
         let chunk = match &self.first {
             Some(First::Chunk(chunk)) => chunk.len() as u64,
             Some(First::Trailers(_)) | None => 0,

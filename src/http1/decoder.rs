@@ -54,17 +54,28 @@ impl Decoder {
     /// # Errors
     /// When the answer says nothing that can be relied on.
     pub(crate) fn of_answer(answer: &Response<()>, head: bool) -> Result<Decoder, Malformed> {
-        let framing = head::framing(answer)?;
+        let chunked = head::is_chunked(answer.version(), answer.headers())?;
         let status = answer.status();
         let none = head
             || status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        Ok(match framing {
+        // RFC 9112 §6.3: where both are said, the coding counts.
+        let length = if chunked { None } else { head::length(answer.headers())? };
+        Ok(match length {
             _ if none => Decoder::Length(0),
-            Some(Framing::Length(length)) => Decoder::Length(length),
-            Some(Framing::Chunked) => Decoder::Chunked(Chunk::Size),
-            Some(Framing::None) | None => Decoder::Close,
+            _ if chunked => Decoder::Chunked(Chunk::Size),
+            Some(length) => Decoder::Length(length),
+            None => Decoder::Close,
         })
+    }
+
+    /// Of a request that is framed like this.
+    pub(crate) fn of_request(framing: Framing) -> Decoder {
+        match framing {
+            Framing::Length(length) => Decoder::Length(length),
+            Framing::Chunked => Decoder::Chunked(Chunk::Size),
+            Framing::None | Framing::Close => Decoder::Length(0),
+        }
     }
 
     /// Whether the body is whole when the connection ends now.

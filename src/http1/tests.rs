@@ -1,3 +1,6 @@
+mod outgoing;
+mod requests;
+
 use bytes::BytesMut;
 use http::{HeaderMap, Request, Response, StatusCode};
 

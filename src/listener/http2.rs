@@ -15,7 +15,6 @@ use crate::http2::{self, Failure, Fault, Opened, Place};
 use crate::io::{Io, Replayed};
 use crate::proxy::Connection;
 
-mod date;
 mod exchange;
 
 use exchange::Exchange;
@@ -61,8 +60,6 @@ impl Driver<'_> {
                 Order::Cut => return Poll::Ready(End::Lost),
                 Order::Finish => self.state.borrow_mut().finish(),
                 Order::Ask => self.state.borrow_mut().ping(),
-                // It holds nothing that it could give back.
-                Order::Rest => {}
             }
         }
         self.state.borrow_mut().watch(cx);
@@ -144,7 +141,7 @@ impl Driver<'_> {
         let state = Rc::clone(&self.state);
         let _ = poll_fn(|cx| state.borrow_mut().poll_write(&mut self.io, cx)).await;
         if self.io.shutdown().await.is_ok() {
-            let (mut unread, mut nowhere) = ((&mut self.io).take(LINGERING), tokio::io::sink());
+            let (mut unread, mut nowhere) = ((&mut self.io).take(LINGERING as u64), tokio::io::sink());
             let _ = tokio::io::copy(&mut unread, &mut nowhere).await;
         }
     }

@@ -10,9 +10,6 @@ use tokio::time::Instant;
 use super::Limits;
 use crate::proxy::Connection;
 
-/// After so long without a request a connection gives its buffers back.
-const RESTLESS: Duration = Duration::from_secs(2);
-
 /// A connection whose caller has as many as it may is ended this long after it was opened, and cut as long after that.
 pub(super) const PARTING: Duration = Duration::from_secs(1);
 /// An HTTP/2 caller that has requests under way and says nothing for so long is asked whether it is still there.
@@ -25,10 +22,12 @@ pub(super) struct Watched {
     connection: Rc<Connection>,
     http2: bool,
     opened: Instant,
-    /// Since when a head has been incomplete, and after how many ended requests.
-    head_began: Cell<Option<(u64, Instant)>>,
-    /// Since when the caller has not read, and after how many writes.
-    unread: Cell<Option<(u32, Instant)>>,
+    /// Whether a head has begun and is not all here, and since when. For HTTP/1.1 alone, like the next: HTTP/2 has frames
+    /// between requests, and windows.
+    head_begun: Cell<bool>,
+    head_since: Cell<Option<Instant>>,
+    /// Since when the caller has read nothing of what there is for it.
+    unread_since: Cell<Option<Instant>>,
     /// Whether something has come since the last look, and since when nothing has. For HTTP/2 alone, like the next.
     heard: Cell<bool>,
     silent_since: Cell<Instant>,
@@ -36,8 +35,6 @@ pub(super) struct Watched {
     asked: Cell<Option<Instant>>,
     order: Cell<Option<Order>>,
     waker: Cell<Option<Waker>>,
-    /// Whether the connection has buffers that it could give back.
-    can_rest: Cell<bool>,
 }
 
 /// What a connection is told to do.
@@ -49,8 +46,6 @@ pub(super) enum Order {
     Ask,
     /// End at once.
     Cut,
-    /// Give back the buffers: nothing has come for a while.
-    Rest,
 }
 
 impl Watched {
@@ -64,9 +59,16 @@ impl Watched {
         order
     }
 
-    /// Says whether there is something to give back by resting.
-    pub(super) fn set_can_rest(&self, can: bool) {
-        self.can_rest.set(can);
+    /// Says whether a head has begun and is not all here.
+    pub(super) fn set_head_begun(&self, begun: bool) {
+        if self.head_begun.replace(begun) != begun {
+            self.head_since.set(None);
+        }
+    }
+
+    /// Says since when the caller has read nothing of what there is for it.
+    pub(super) fn set_unread_since(&self, since: Option<Instant>) {
+        self.unread_since.set(since);
     }
 
     /// Something came; whether it is all that was asked for.
@@ -89,7 +91,10 @@ impl Watched {
         if open.count() > 0 {
             return match self.http2 {
                 true => self.judge_silence(now),
-                false => self.is_unread_for(limits.body_timeout, now).then_some(Order::Cut),
+                false => {
+                    let unread = self.unread_since.get().map_or(Duration::ZERO, |since| now - since);
+                    (unread >= limits.body_timeout).then_some(Order::Cut)
+                }
             };
         }
         // It was told by now that it has no place.
@@ -97,14 +102,11 @@ impl Watched {
         if self.connection.turned_away && age > PARTING {
             return Some(if age > 2 * PARTING { Order::Cut } else { Order::Finish });
         }
-        // HTTP/2 has frames between requests, so that bytes are no sign of a head there.
-        if !self.http2 && open.has_unanswered_bytes() {
-            let began = match self.head_began.get() {
-                Some((ended, began)) if ended == open.ended() => began,
-                _ => now,
-            };
-            self.head_began.set(Some((open.ended(), began)));
-            if now - began >= limits.head_timeout {
+        if self.head_begun.get() {
+            // Counted from the first look that sees it.
+            let since = self.head_since.get().unwrap_or(now);
+            self.head_since.set(Some(since));
+            if now - since >= limits.head_timeout {
                 return Some(Order::Cut);
             }
         }
@@ -113,27 +115,7 @@ impl Watched {
         if idle > limits.idle_timeout + limits.head_timeout {
             return Some(Order::Cut);
         }
-        if idle > limits.idle_timeout {
-            return Some(Order::Finish);
-        }
-        let rests = idle > RESTLESS && self.can_rest.get() && !open.has_unanswered_bytes();
-        rests.then_some(Order::Rest)
-    }
-
-    /// Whether the caller has read nothing for so long, although there is something for it. HTTP/2 has windows, and gRPC
-    /// streams that are read when their reader has time.
-    fn is_unread_for(&self, limit: Duration, now: Instant) -> bool {
-        let socket = self.connection.open.writes();
-        if self.http2 || !socket.is_blocked() {
-            self.unread.set(None);
-            return false;
-        }
-        let since = match self.unread.get() {
-            Some((writes, since)) if writes == socket.count() => since,
-            _ => now,
-        };
-        self.unread.set(Some((socket.count(), since)));
-        now - since >= limit
+        (idle > limits.idle_timeout).then_some(Order::Finish)
     }
 
     fn judge_silence(&self, now: Instant) -> Option<Order> {
@@ -164,14 +146,14 @@ impl Watch {
             connection,
             http2,
             opened: now,
-            head_began: Cell::new(None),
-            unread: Cell::new(None),
+            head_begun: Cell::new(false),
+            head_since: Cell::new(None),
+            unread_since: Cell::new(None),
             heard: Cell::new(false),
             silent_since: Cell::new(now),
             asked: Cell::new(None),
             order: Cell::new(None),
             waker: Cell::new(None),
-            can_rest: Cell::new(false),
         });
         self.connections.borrow_mut().push(Rc::downgrade(&watched));
         watched

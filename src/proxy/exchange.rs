@@ -16,12 +16,11 @@ use tokio::time::Instant;
 
 use super::Connection;
 use super::error::Error;
-use super::reads::Reads;
 use super::reply::{Dialect, grpc_status};
-use super::writes::Writes;
 use crate::access::{Caller, Pass};
 use crate::allowance::Held;
 use crate::body::{self, Body};
+use crate::io::{Io, Replayed};
 use crate::metrics::{Origin, Protocol, Shard, Unauthorized};
 use crate::reason::Reason;
 use crate::scope::Scope;
@@ -78,11 +77,7 @@ pub enum AccessLog {
 #[derive(Debug, Default)]
 pub struct OpenExchanges {
     count: Cell<usize>,
-    ended: Cell<u64>,
     last_ended: Cell<Option<Instant>>,
-    reads: Reads,
-    reads_answered: Cell<u32>,
-    writes: Writes,
     over: Notify,
 }
 
@@ -92,37 +87,12 @@ impl OpenExchanges {
         self.count.get()
     }
 
-    /// How many have ended.
-    pub fn ended(&self) -> u64 {
-        self.ended.get()
-    }
-
     /// When the last one ended; `None` before the first.
     pub fn last_ended(&self) -> Option<Instant> {
         self.last_ended.get()
     }
 
-    /// What the connection's socket feeds.
-    pub fn reads(&self) -> &Reads {
-        &self.reads
-    }
-
-    /// What the connection's socket takes; nothing is known of HTTP/2's, which has windows.
-    pub fn writes(&self) -> &Writes {
-        &self.writes
-    }
-
-    /// Whether bytes have come since the last exchange ended: the beginning of a next one.
-    pub fn has_unanswered_bytes(&self) -> bool {
-        self.reads.count() != self.reads_answered.get()
-    }
-
-    /// Whether there is nothing to read, to do or to send.
-    pub fn is_idle(&self) -> bool {
-        self.count() == 0 && !self.has_unanswered_bytes() && !self.writes.is_blocked()
-    }
-
-    /// Waits until none is under way: a tunnel outlives the connection's HTTP.
+    /// Waits until none is under way: over HTTP/2 each has a task of its own.
     pub async fn over(&self) {
         while self.count() > 0 {
             self.over.notified().await;
@@ -132,18 +102,13 @@ impl OpenExchanges {
     /// Another one begins; whoever calls this owes an [`OpenExchanges::end`].
     pub(super) fn begin(&self) {
         self.count.set(self.count.get() + 1);
-        self.reads.began();
     }
 
     /// One is over.
     pub(super) fn end(&self) {
         self.count.set(self.count.get() - 1);
-        self.ended.set(self.ended.get() + 1);
         self.last_ended.set(Some(Instant::now()));
-        self.reads_answered.set(self.reads.count());
         if self.count() == 0 {
-            self.reads.ended();
-            self.writes.ended();
             self.over.notify_one();
         }
     }
@@ -244,6 +209,14 @@ impl Tracked {
         Tracked { kind: Kind::Upstream(body), exchange }
     }
 
+    /// The upstream's connection, where it has agreed to switch protocols.
+    pub fn take_io(&mut self) -> Option<Replayed<Io>> {
+        match &mut self.kind {
+            Kind::Upstream(body) => body.take_io(),
+            Kind::Own(_) | Kind::Over => None,
+        }
+    }
+
     /// A gRPC stream whose upstream is lost ends in a status, so that the caller need not guess. A stream that the
     /// upstream itself reset is reset with the same code.
     fn broken(&mut self, error: body::Error) -> Option<Result<Frame<Bytes>, body::Error>> {
@@ -269,10 +242,6 @@ impl http_body::Body for Tracked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, body::Error>>> {
-        let is_http1 = self.exchange.protocol == Protocol::Http1;
-        if is_http1 {
-            ready!(self.exchange.connection.open.writes.poll_room(cx));
-        }
         let frame = match &mut self.kind {
             Kind::Own(body) => ready!(Pin::new(body).poll_frame(cx)),
             Kind::Upstream(body) => ready!(Pin::new(body).poll_frame(cx)),
@@ -282,9 +251,6 @@ impl http_body::Body for Tracked {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     self.exchange.sent += data.len() as u64;
-                    if is_http1 {
-                        self.exchange.connection.open.writes.give(data.len());
-                    }
                 } else if let Some(trailers) = frame.trailers_ref() {
                     self.exchange.note_grpc_status(trailers);
                     self.exchange.complete = true;

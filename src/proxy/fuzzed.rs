@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
-use super::{Reads, location, rewrite};
+use super::{location, rewrite};
 use crate::upstream::{Origin, ScopeConfig};
 use crate::upstream_address::UpstreamAddress;
 
@@ -29,7 +29,7 @@ pub(crate) fn fields(octets: &[u8]) {
     let origin = origin();
     let (mut head, ()) = Request::new(()).into_parts();
     head.headers = fields.clone();
-    let refused = rewrite::refuse(&head, &Reads::default()).is_err();
+    let refused = rewrite::refuse(&head).is_err();
     let _ = rewrite::asked_upgrade(&head);
     for version in [Version::HTTP_11, Version::HTTP_2] {
         goes_out(&head, &target, &origin, version, refused);

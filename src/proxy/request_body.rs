@@ -19,10 +19,6 @@ use crate::upstream::Payload;
 
 /// The longest body that is taken as a whole before it is sent, so that it can be sent again.
 const WHOLE: usize = 64 * 1024;
-/// An answer that comes before its request was read: so much of the request is read, for so long, before hyper
-/// closes the connection, or the closing could destroy the answer on its way.
-const DRAINED: usize = 256 * 1024;
-const DRAIN_WAIT: Duration = Duration::from_secs(1);
 
 /// How a request's body goes out.
 pub(super) struct Sending {
@@ -61,7 +57,7 @@ pub(super) async fn payload(
     let Some(mut body) = slot.take().filter(|body| !body.is_end_stream()) else {
         return Ok(Sending::whole(Payload::Empty, None));
     };
-    // Reading makes hyper answer `100 Continue`; over HTTP/1.1 nothing is here yet anyhow.
+    // Who expects `100 Continue` is told so by reading; over HTTP/1.1 there is a look before it goes out anyhow.
     if parts.version != Version::HTTP_2 || parts.headers.contains_key(EXPECT) {
         return Ok(streaming(None, body, bounds));
     }
@@ -95,19 +91,4 @@ fn streaming(first: Option<Frame<Bytes>>, rest: Arriving, bounds: &Bounds<'_>) -
         body = body.copied_to(Rc::clone(copy));
     }
     Sending { payload: Payload::Streaming(body), copy, patience, held: None }
-}
-
-/// Reads what a caller still sends, within bounds.
-pub(super) async fn discard(body: Option<Arriving>) {
-    let Some(mut body) = body.filter(|body| !body.is_end_stream()) else { return };
-    let read = async {
-        let mut left = DRAINED;
-        while let Some(Ok(frame)) = poll_fn(|cx| poll_caller(&mut body, cx)).await {
-            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-    };
-    let _ = tokio::time::timeout(DRAIN_WAIT, read).await;
 }

@@ -9,7 +9,6 @@ use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::error::Error;
-use super::reads::Reads;
 use crate::reason::Reason;
 use crate::upstream::Origin;
 
@@ -28,12 +27,9 @@ const OVERRIDES: [&str; 6] = [
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Refuses what must not be forwarded, whatever its route. `reads` has the head as it came.
-pub fn refuse(parts: &Parts, reads: &Reads) -> Result<(), Error> {
+/// Refuses what must not be forwarded, whatever its route.
+pub fn refuse(parts: &Parts) -> Result<(), Error> {
     let headers = &parts.headers;
-    if headers.contains_key(TRANSFER_ENCODING) {
-        check_transfer_encoding(parts, reads)?;
-    }
     if headers.contains_key(VIA) {
         let ours = headers.get_all(VIA).iter().map(count_ours).sum::<usize>();
         if ours >= LOOP {
@@ -44,25 +40,6 @@ pub fn refuse(parts: &Parts, reads: &Reads) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// RFC 9112 §6.1: who frames a body in a way that two servers can read differently may want to smuggle a request.
-fn check_transfer_encoding(parts: &Parts, reads: &Reads) -> Result<(), Error> {
-    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
-    let chunked = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    let what = if !chunked || codings.next().is_some() {
-        "the request's transfer-encoding is not `chunked`, once"
-    } else {
-        // hyper takes the length out of the fields when both are there.
-        match reads.head_has(parts, CONTENT_LENGTH.as_str()) {
-            Some(false) => return Ok(()),
-            Some(true) => "the request has both content-length and transfer-encoding: send one of them",
-            None => {
-                "a request with transfer-encoding must not be sent before the answer to the one before it"
-            }
-        }
-    };
-    Err(Error::new(Reason::Malformed, what))
 }
 
 /// The head that goes upstream.

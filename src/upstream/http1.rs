@@ -10,14 +10,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::CONNECTION;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::{Error, MAX_AGE, Payload, Refused};
 use crate::body;
-use crate::http1::{Decoder, take_answer};
+use crate::http1::{Decoder, Stopped, Wire, is_interim, keeps_connection, take_answer};
 use crate::io::{Io, Replayed};
 
 mod receiving;
@@ -25,12 +24,10 @@ mod sending;
 #[cfg(test)]
 mod tests;
 mod turn;
-mod wire;
 
 pub(super) use receiving::Receiving;
-use sending::{Sending, Stopped};
+use sending::{Sending, sending, unsent};
 use turn::Turn;
-use wire::Wire;
 
 /// A goodbye takes no longer than this.
 const GOODBYE_WAIT: Duration = Duration::from_secs(1);
@@ -84,7 +81,7 @@ impl Resting {
     }
 
     fn part(self) {
-        tokio::task::spawn_local(tokio::time::timeout(GOODBYE_WAIT, self.wire.part()));
+        tokio::task::spawn_local(async move { tokio::time::timeout(GOODBYE_WAIT, self.wire.part()).await });
     }
 }
 
@@ -100,9 +97,16 @@ impl Lease {
         payload: Payload,
         repeatable: bool,
     ) -> Result<Response<Receiving>, Refused> {
-        let mut sending = Sending::new(Rc::clone(&self.wire), &request, payload);
-        if let Err(stopped) = sending.gather().await {
-            return Err(Refused { again: None, error: Error::reset(describe(stopped.into())) });
+        let mut sending = sending(&request, payload);
+        // What has come of the body by the next turn goes out with the head, in one write; and of a body that is wrong from
+        // its start, nothing does.
+        let mut turn = Turn::default();
+        let gathered = poll_fn(|cx| {
+            sending.gather(cx)?;
+            turn.poll(cx).map(Ok::<_, Stopped<body::Error>>)
+        });
+        if let Err(stopped) = gathered.await {
+            return Err(Refused { again: None, error: Error::reset(describe(io::Error::from(stopped))) });
         }
         let mut calling = Calling { wire: &self.wire, sending: Some(sending), unwritten: None, heard: false };
         let mut turn = Turn::default();
@@ -112,7 +116,7 @@ impl Lease {
         let answer = match result {
             Ok(answer) => answer,
             Err(cause) => {
-                let unsent = sending.filter(|sending| !sending.has_begun()).and_then(Sending::into_payload);
+                let unsent = sending.filter(|sending| !sending.has_begun()).and_then(unsent);
                 // RFC 9110 §9.2.2: without a sign of processing, only what is idempotent is repeated.
                 let closed = self.reused && !heard && is_lost(&cause);
                 let again = unsent.or_else(|| (closed && repeatable).then_some(Payload::Empty));
@@ -144,7 +148,7 @@ impl Lease {
     }
 
     fn into_io(self) -> Option<Replayed<Io>> {
-        self.wire.into_io()
+        Rc::into_inner(self.wire).map(Wire::into_io)
     }
 }
 
@@ -162,7 +166,7 @@ struct Calling<'a> {
 impl Calling<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
         if let Some(sending) = &mut self.sending {
-            match sending.poll(cx) {
+            match sending.poll(self.wire, cx) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.sending = None,
                 // Never again: what is left of such a body looks like a whole one.
@@ -202,25 +206,11 @@ impl Calling<'_> {
 fn go_on(mut sending: Sending, wire: Rc<Wire>) -> AbortHandle {
     let rest = async move {
         // What the connection does not take is not wanted any more; the answer tells why.
-        if let Err(Stopped::Body(_)) = poll_fn(|cx| sending.poll(cx)).await {
+        if let Err(Stopped::Body(_)) = poll_fn(|cx| sending.poll(&wire, cx)).await {
             wire.break_off();
         }
     };
     tokio::task::spawn_local(rest).abort_handle()
-}
-
-/// Says nothing of the request yet (RFC 9110 §15.2).
-fn is_interim(status: StatusCode) -> bool {
-    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
-}
-
-/// RFC 9112 §9.3.
-fn keeps_connection(version: Version, headers: &HeaderMap) -> bool {
-    let says = |option: &str| {
-        let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(option))
-    };
-    if version == Version::HTTP_11 { !says("close") } else { says("keep-alive") && !says("close") }
 }
 
 /// Whether this is how a connection looks that the peer has closed.

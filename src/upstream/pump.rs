@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http_body::Body as _;
 
 use super::http2::Lease;
 use crate::body::CallerBody;
@@ -43,7 +44,7 @@ impl Future for Pump {
         // False as soon as the last of it has gone, or when the peer ends the stream: also while the caller is silent
         // or the window is shut.
         while ready!(me.lease.poll_sendable(cx)) {
-            match ready!(me.body.poll_frame(cx)) {
+            match ready!(Pin::new(&mut me.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
                         let end = me.body.is_end_stream();

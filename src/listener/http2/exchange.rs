@@ -7,12 +7,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Body as _;
 
-use super::date::date;
 use crate::body::Arriving;
 use crate::http2::{Failure, Finish, Place};
+use crate::listener::date::date;
 use crate::proxy::{Connection, Proxy, Tracked};
 
 /// Ends when the answer has gone, or when either side gave up.
@@ -49,7 +49,7 @@ impl Exchange {
                 let request = head.map(|()| Arriving::http2(place.reader()));
                 State::Serving(Box::pin(proxy.serve(connection, request)))
             }
-            None => State::Serving(Box::pin(async move { proxy.oversized(&connection) })),
+            None => State::Serving(Box::pin(async move { proxy.oversized(&connection, Version::HTTP_2) })),
         };
         Exchange { place, head_only, begun: false, state }
     }

@@ -1,7 +1,8 @@
 use std::pin::Pin;
 use std::task::Waker;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
@@ -12,6 +13,7 @@ use tokio::task::LocalSet;
 
 use super::*;
 use crate::body::{Arriving, CallerBody};
+use crate::http1::Inbound;
 
 /// What a client makes of the octets that answer its request.
 #[derive(Debug, PartialEq, Eq)]
@@ -299,37 +301,18 @@ async fn who_waits_for_an_answer_holds_no_memory_for_it() {
 
 #[tokio::test]
 async fn a_request_whose_body_breaks_off_is_not_sent_again() {
-    LocalSet::new()
-        .run_until(async {
-            let (caller, mut octets) = UnixStream::pair().expect("sockets");
-            octets
-                .write_all(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nno size\r\n")
-                .await
-                .expect("written");
-            let seen = Rc::new(RefCell::new(None));
-            let see = Rc::clone(&seen);
-            let serve = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
-                let see = Rc::clone(&see);
-                async move {
-                    let body = CallerBody::new(None, Arriving::http1(request.into_body()));
-                    let (client, _server) = UnixStream::pair().expect("sockets");
-                    let lease = Rc::new(Idle::default()).open(Io::Unix(client));
-                    let refused =
-                        lease.exchange(get(&Method::POST), Payload::Streaming(body), false).await.err();
-                    *see.borrow_mut() = refused;
-                    Err::<Response<Empty<Bytes>>, _>("no answer")
-                }
-            });
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(caller), serve)
-                .await;
-            let refused = seen.take().expect("no answer");
-            assert!(refused.again.is_none(), "what is left of its body looks like a whole one");
-            assert!(
-                refused.error.to_string().starts_with("the request's body broke off"),
-                "{}",
-                refused.error
-            );
-        })
-        .await;
+    let (caller, mut octets) = UnixStream::pair().expect("sockets");
+    let request = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nno size\r\n";
+    octets.write_all(request).await.expect("written");
+    let inbound = Rc::new(Inbound::new(Io::Unix(caller), BytesMut::new()));
+    let request = poll_fn(|cx| inbound.poll_request(1024, cx)).await;
+    let reader = request.expect("what can be read").expect("a request").body;
+    let body = CallerBody::new(None, Arriving::http1(reader));
+    let (client, _server) = UnixStream::pair().expect("sockets");
+    let lease = Rc::new(Idle::default()).open(Io::Unix(client));
+    let refused = lease.exchange(get(&Method::POST), Payload::Streaming(body), false).await;
+    let refused = refused.err().expect("no answer");
+    assert!(refused.again.is_none(), "what is left of its body looks like a whole one");
+    let told = refused.error.to_string();
+    assert!(told.starts_with("the request's body broke off"), "{told}");
 }

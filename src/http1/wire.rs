@@ -1,26 +1,25 @@
 //! A connection as octets, for what writes a request and what reads its answer: both may go on side by side.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::io::{Io, Replayed};
 
-/// The first that comes of an answer is read on the stack, so that who waits for one holds no memory for it,
-const FIRST: usize = 4096;
-/// and more as long as each read is filled. Not for slow readers, whose answer waits in it.
-const MORE: usize = 16 * 1024;
+/// The first that comes of a message is read on the stack, so that who waits for one holds no memory for it,
+const FIRST: usize = 16 * 1024;
+/// and more as long as each read is filled. Not for slow readers, whose message waits in it.
 const MOST: usize = 128 * 1024;
 
 /// The connection.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     io: RefCell<Io>,
     /// What was read and not taken yet.
     read: RefCell<BytesMut>,
@@ -30,33 +29,41 @@ pub(super) struct Wire {
     reader: RefCell<Option<Waker>>,
     broken: Cell<bool>,
     opened: Instant,
+    /// Since when the peer has taken nothing of what waits for it.
+    blocked_since: Cell<Option<Instant>>,
 }
 
 impl Wire {
     /// From now on.
-    pub(super) fn new(io: Io) -> Wire {
+    pub(crate) fn new(io: Io) -> Wire {
+        Wire::with(io, BytesMut::new())
+    }
+
+    /// One of which something was read before.
+    pub(crate) fn with(io: Io, read: BytesMut) -> Wire {
         Wire {
             io: RefCell::new(io),
-            read: RefCell::default(),
+            read: RefCell::new(read),
             appetite: Cell::new(FIRST),
             reader: RefCell::default(),
             broken: Cell::new(false),
             opened: Instant::now(),
+            blocked_since: Cell::new(None),
         }
     }
 
     /// When it was made.
-    pub(super) fn opened(&self) -> Instant {
+    pub(crate) fn opened(&self) -> Instant {
         self.opened
     }
 
     /// Does something with what was read and not taken yet.
-    pub(super) fn with_read<T>(&self, take: impl FnOnce(&mut BytesMut) -> T) -> T {
+    pub(crate) fn with_read<T>(&self, take: impl FnOnce(&mut BytesMut) -> T) -> T {
         take(&mut self.read.borrow_mut())
     }
 
     /// Reads some more; 0 at the end.
-    pub(super) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.broken.get() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -82,7 +89,7 @@ impl Wire {
             }
         };
         if filled >= appetite {
-            self.appetite.set((2 * appetite).clamp(MORE, MOST));
+            self.appetite.set((2 * appetite).min(MOST));
         }
         Poll::Ready(Ok(filled))
     }
@@ -96,20 +103,35 @@ impl Wire {
     }
 
     /// Writes some of this; says how much.
-    pub(super) fn poll_write(&self, octets: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        match ready!(Pin::new(&mut *self.io.borrow_mut()).poll_write_vectored(cx, octets)) {
+    pub(crate) fn poll_write(&self, octets: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut *self.io.borrow_mut()).poll_write_vectored(cx, octets);
+        self.note(written.is_pending());
+        match ready!(written) {
             Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             written => Poll::Ready(written),
         }
     }
 
     /// Until all that was written is on its way.
-    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io.borrow_mut()).poll_flush(cx)
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut *self.io.borrow_mut()).poll_flush(cx);
+        self.note(flushed.is_pending());
+        flushed
     }
 
-    /// The request broke off in its middle: nothing that comes answers it.
-    pub(super) fn break_off(&self) {
+    fn note(&self, blocked: bool) {
+        if blocked != self.blocked_since.get().is_some() {
+            self.blocked_since.set(blocked.then(Instant::now));
+        }
+    }
+
+    /// Since when the peer has taken nothing, although there is something for it; `None` when it takes all.
+    pub(crate) fn blocked_since(&self) -> Option<Instant> {
+        self.blocked_since.get()
+    }
+
+    /// Nothing that comes from now on means anything: whoever waits for it is told.
+    pub(crate) fn break_off(&self) {
         self.broken.set(true);
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -117,7 +139,7 @@ impl Wire {
     }
 
     /// Whether the peer is silent, as it has to be between an answer and the next request; the end is no silence either.
-    pub(super) fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         let mut space = [0; 1];
         let mut space = ReadBuf::new(&mut space);
         let mut nobody = Context::from_waker(Waker::noop());
@@ -125,8 +147,8 @@ impl Wire {
             && Pin::new(&mut *self.io.borrow_mut()).poll_read(&mut nobody, &mut space).is_pending()
     }
 
-    /// An answer has been read: gives back what reading it took.
-    pub(super) fn rest(&self) {
+    /// A message has been read: gives back what reading it took.
+    pub(crate) fn rest(&self) {
         self.appetite.set(FIRST);
         self.reader.take();
         if self.read.borrow().is_empty() {
@@ -134,16 +156,35 @@ impl Wire {
         }
     }
 
-    /// The connection itself, once nobody else has it.
-    pub(super) fn into_io(self: Rc<Wire>) -> Option<Replayed<Io>> {
-        let Wire { io, read, .. } = Rc::into_inner(self)?;
-        Some(Replayed::new(read.into_inner().freeze(), io.into_inner()))
+    /// The connection itself, with what was read and not taken.
+    pub(crate) fn into_io(self) -> Replayed<Io> {
+        Replayed::new(self.read.into_inner().freeze(), self.io.into_inner())
     }
 
-    /// Says goodbye, where TLS has a word for it.
-    pub(super) async fn part(self: Rc<Wire>) {
-        if let Some(mut io) = self.into_io() {
-            let _ = io.shutdown().await;
+    /// Says that nothing more is written.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub(crate) async fn part(&self) -> io::Result<()> {
+        poll_fn(|cx| Pin::new(&mut *self.io.borrow_mut()).poll_shutdown(cx)).await
+    }
+
+    /// The same, and what still comes is read, up to so many octets: closed upon unread ones, the connection would be reset,
+    /// and the last words could be lost on their way.
+    pub(crate) async fn linger(&self, mut octets: usize) {
+        if self.part().await.is_ok() {
+            poll_fn(|cx| {
+                loop {
+                    let mut space = [const { MaybeUninit::uninit() }; FIRST];
+                    let mut space = ReadBuf::uninit(&mut space);
+                    let read = ready!(Pin::new(&mut *self.io.borrow_mut()).poll_read(cx, &mut space));
+                    match octets.checked_sub(space.filled().len()) {
+                        Some(left) if read.is_ok() && left < octets => octets = left,
+                        _ => return Poll::Ready(()),
+                    }
+                }
+            })
+            .await;
         }
     }
 }

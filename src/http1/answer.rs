@@ -1,0 +1,109 @@
+//! Heads of answers: how they are read from upstreams, and how they go out to callers.
+
+use std::mem::MaybeUninit;
+
+use bytes::BytesMut;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE};
+use http::{HeaderValue, Response, StatusCode, Version, response};
+use httparse::Status;
+use hyper::ext::ReasonPhrase;
+
+use super::Malformed;
+use super::head::{self, Framing, MAX_FIELDS, USUAL_HEAD};
+
+/// So many octets may the head of an answer have.
+const MAX_HEAD: usize = 128 * 1024;
+
+/// Takes the head of an answer out of what was read; `None` while it is not all there.
+///
+/// # Errors
+/// When it is no head, or a larger one than anybody sends.
+pub(crate) fn take_answer(read: &mut BytesMut) -> Result<Option<Response<()>>, Malformed> {
+    if read.is_empty() {
+        return Ok(None);
+    }
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut line = httparse::Response::new(&mut []);
+    let parsed =
+        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut line, read, &mut fields);
+    let length = match parsed.map_err(head::malformed)? {
+        Status::Complete(length) => length,
+        Status::Partial if read.len() > MAX_HEAD => return Err(Malformed("the answer's head is too large")),
+        Status::Partial => return Ok(None),
+    };
+    let status = line.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let status = status.ok_or(Malformed("the answer's status is none"))?;
+    let version = if line.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    let reason =
+        line.reason.filter(|&reason| !reason.is_empty() && Some(reason) != status.canonical_reason());
+    let reason = reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
+    let places = head::places(read, line.headers);
+
+    let mut answer = Response::new(());
+    *answer.status_mut() = status;
+    *answer.version_mut() = version;
+    *answer.headers_mut() = head::fields_at(&read.split_to(length).freeze(), places)?;
+    if let Some(reason) = reason {
+        answer.extensions_mut().insert(reason);
+    }
+    Ok(Some(answer))
+}
+
+/// Says nothing of the request yet (RFC 9110 §15.2).
+pub(crate) fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// The head of an answer, as it goes out. `connection` is what is said of the connection's end, if anything is; one without a
+/// date gets `date`.
+pub(crate) fn write_answer(
+    answer: &response::Parts,
+    framing: Framing,
+    connection: Option<&str>,
+    date: impl FnOnce() -> HeaderValue,
+) -> BytesMut {
+    let mut out = BytesMut::with_capacity(USUAL_HEAD);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(answer.status.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    let reason = answer.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    let usual = || answer.status.canonical_reason().unwrap_or_default().as_bytes();
+    out.extend_from_slice(reason.unwrap_or_else(usual));
+    out.extend_from_slice(b"\r\n");
+    let told = told_length(answer, framing);
+    for (name, value) in &answer.headers {
+        let replaced = name == CONTENT_LENGTH && told.is_some() || name == CONNECTION && connection.is_some();
+        if !replaced {
+            head::write_field(&mut out, name.as_str(), value.as_bytes());
+        }
+    }
+    if let Some(Some(length)) = told {
+        head::write_field(&mut out, "content-length", HeaderValue::from(length).as_bytes());
+    }
+    if framing == Framing::Chunked {
+        head::write_field(&mut out, "transfer-encoding", b"chunked");
+    }
+    if let Some(connection) = connection {
+        head::write_field(&mut out, "connection", connection.as_bytes());
+    }
+    if !answer.headers.contains_key(DATE) {
+        head::write_field(&mut out, "date", date().as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// What is said of the length in place of what the head says itself; `None` when that stays.
+fn told_length(answer: &response::Parts, framing: Framing) -> Option<Option<u64>> {
+    match framing {
+        Framing::Length(length) => {
+            let mut said = answer.headers.get_all(CONTENT_LENGTH).iter();
+            let (first, second) = (said.next(), said.next());
+            let stays = second.is_none() && first.is_some_and(|said| said == HeaderValue::from(length));
+            (!stays).then_some(Some(length))
+        }
+        Framing::Chunked | Framing::Close => Some(None),
+        // RFC 9110 §8.6: an answer to HEAD and one of 304 may say what would have come.
+        Framing::None => (answer.status == StatusCode::NO_CONTENT).then_some(None),
+    }
+}
