@@ -126,7 +126,12 @@ fn rewrite_heads(times: u64) {
         for (head, version) in &heads {
             rewrite::refuse(head).expect("nothing to refuse");
             let target = route::target(head).expect("a target");
-            black_box(rewrite::outgoing(head, target, &origin, Some(&authorization), *version));
+            match *version {
+                Version::HTTP_2 => {
+                    drop(black_box(rewrite::http2(head, target, &origin, Some(&authorization))))
+                }
+                _ => drop(black_box(rewrite::http1(head, target, &origin, Some(&authorization), None))),
+            }
             rewrite::incoming(black_box(&mut answer));
         }
     }

@@ -28,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     counted::main(&[
-        Case { name: "http1", times: 300, limit: 44_300, run: http1_proxied, base: Some(http1_direct) },
+        Case { name: "http1", times: 300, limit: 41_500, run: http1_proxied, base: Some(http1_direct) },
         Case { name: "grpc", times: 300, limit: 51_000, run: grpc_proxied, base: Some(grpc_direct) },
     ])
 }

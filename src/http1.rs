@@ -21,7 +21,10 @@ pub(crate) use decoder::{Decoder, Piece};
 pub(crate) use head::{Framing, keeps_connection};
 pub(crate) use inbound::{Inbound, Incoming, Reader};
 pub(crate) use outgoing::{Outgoing, Stopped, Unsent};
-pub(crate) use request::{Head, Unreadable, write_request};
+pub use request::RequestHead;
+#[cfg(any(test, fuzzing))]
+pub(crate) use request::take_request;
+pub(crate) use request::{Head, Unreadable};
 pub(crate) use wire::Wire;
 
 /// What another server or caller sent cannot be read; why, in words.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
 use http::uri::{Authority, Scheme};
+use http::{Request, Uri};
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,7 @@ mod pool;
 mod pump;
 mod stream;
 
+pub use crate::http1::RequestHead;
 pub use answer::AnswerBody;
 pub use pool::Pool;
 
@@ -185,6 +186,15 @@ impl fmt::Display for OriginError {
 }
 
 impl std::error::Error for OriginError {}
+
+/// A request's head for the protocol that its connection turns out to speak, made at the moment in which it is sent. `None` when
+/// it may be sent no longer.
+pub trait Heads {
+    /// For HTTP/1.1.
+    fn http1(&self) -> Option<RequestHead>;
+    /// For HTTP/2.
+    fn http2(&self) -> Option<Request<()>>;
+}
 
 /// A request body, by how much of it is known.
 pub enum Payload {

@@ -5,7 +5,8 @@ use std::mem::MaybeUninit;
 
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, Request, Uri, Version};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use httparse::Status;
 
 use super::Malformed;
@@ -122,24 +123,47 @@ fn malformed(error: httparse::Error) -> Malformed {
     }
 }
 
-/// The head of a request, as it goes out. What it says itself of its length stays as it is.
-pub(crate) fn write_request(request: &Request<()>, framing: Framing) -> BytesMut {
-    let mut out = BytesMut::with_capacity(USUAL_HEAD);
-    out.extend_from_slice(request.method().as_str().as_bytes());
-    out.extend_from_slice(b" ");
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    out.extend_from_slice(target.as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    head::write_fields(&mut out, request.headers());
-    match framing {
-        Framing::Length(length) if !request.headers().contains_key(CONTENT_LENGTH) => {
-            out.extend_from_slice(b"content-length: ");
-            out.extend_from_slice(HeaderValue::from(length).as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        Framing::Length(_) | Framing::None | Framing::Close => {}
+/// The head of a request on its way out, written field by field.
+pub struct RequestHead {
+    octets: BytesMut,
+    is_head: bool,
+    /// Whether it says itself how long its body is.
+    has_length: bool,
+}
+
+impl RequestHead {
+    /// A head without fields.
+    pub(crate) fn new(method: &Method, target: &PathAndQuery) -> RequestHead {
+        let mut octets = BytesMut::with_capacity(USUAL_HEAD);
+        octets.extend_from_slice(method.as_str().as_bytes());
+        octets.extend_from_slice(b" ");
+        octets.extend_from_slice(target.as_str().as_bytes());
+        octets.extend_from_slice(b" HTTP/1.1\r\n");
+        RequestHead { octets, is_head: method == Method::HEAD, has_length: false }
     }
-    out.extend_from_slice(b"\r\n");
-    out
+
+    /// Adds a field.
+    pub(crate) fn add(&mut self, name: &HeaderName, value: &[u8]) {
+        self.has_length |= name == CONTENT_LENGTH;
+        head::write_field(&mut self.octets, name.as_str(), value);
+    }
+
+    /// Whether its method is HEAD.
+    pub(crate) fn is_head(&self) -> bool {
+        self.is_head
+    }
+
+    /// The whole head. What it says itself of its length stays as it is.
+    pub(crate) fn finish(self, framing: Framing) -> BytesMut {
+        let mut octets = self.octets;
+        match framing {
+            Framing::Length(length) if !self.has_length => {
+                head::write_field(&mut octets, "content-length", HeaderValue::from(length).as_bytes());
+            }
+            Framing::Chunked => head::write_field(&mut octets, "transfer-encoding", b"chunked"),
+            Framing::Length(_) | Framing::None | Framing::Close => {}
+        }
+        octets.extend_from_slice(b"\r\n");
+        octets
+    }
 }

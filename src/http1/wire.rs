@@ -104,7 +104,14 @@ impl Wire {
 
     /// Writes some of this; says how much.
     pub(crate) fn poll_write(&self, octets: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut *self.io.borrow_mut()).poll_write_vectored(cx, octets);
+        let mut io = self.io.borrow_mut();
+        let io = Pin::new(&mut *io);
+        // One piece alone costs the kernel less.
+        let mut pieces = octets.iter().filter(|piece| !piece.is_empty());
+        let written = match (pieces.next(), pieces.next()) {
+            (Some(one), None) => io.poll_write(cx, one),
+            _ => io.poll_write_vectored(cx, octets),
+        };
         self.note(written.is_pending());
         match ready!(written) {
             Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

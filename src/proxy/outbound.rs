@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Version};
+use http::{HeaderValue, Request, Response};
 use tokio::time::Instant;
 
 use super::destination::Destination;
 use super::error::Error;
 use super::rewrite;
 use crate::oauth::Token;
-use crate::upstream::{self, AnswerBody, Payload, Pool};
+use crate::upstream::{self, AnswerBody, Payload, Pool, RequestHead};
 
 /// After this time a token is looked at once more before it is sent.
 const STALE: Duration = Duration::from_secs(1);
@@ -38,9 +38,8 @@ impl Outbound<'_> {
         token: &Arc<Token>,
         payload: Payload,
     ) -> Result<Response<AnswerBody>, Error> {
-        let got = Instant::now();
-        let head = |version| self.head(token, got, version);
-        self.in_time(pin!(self.pool.send(&self.parts.method, self.held, payload, head))).await
+        let heads = Heads { outbound: self, token, got: Instant::now(), protocol: None };
+        self.in_time(pin!(self.pool.send(&self.parts.method, self.held, payload, &heads))).await
     }
 
     /// Sends it as one that asks for another protocol.
@@ -49,22 +48,8 @@ impl Outbound<'_> {
         token: &Arc<Token>,
         protocol: &HeaderValue,
     ) -> Result<Response<AnswerBody>, Error> {
-        let got = Instant::now();
-        let head = |version| {
-            let mut request = self.head(token, got, version)?;
-            rewrite::ask_upgrade(&mut request, protocol);
-            Some(request)
-        };
-        self.in_time(pin!(self.pool.send_upgrade(head))).await
-    }
-
-    /// The head at the moment in which it is sent. A connection or a free stream may have been waited for, and the token
-    /// may have ended meanwhile.
-    fn head(&self, token: &Arc<Token>, got: Instant, version: Version) -> Option<Request<()>> {
-        let newer = (got.elapsed() > STALE).then(|| self.destination.tokens.current());
-        let token = newer.unwrap_or_else(|| Some(Arc::clone(token)))?;
-        let (origin, authorization) = (&self.destination.origin, token.authorization());
-        Some(rewrite::outgoing(self.parts, &self.target, origin, authorization, version))
+        let heads = Heads { outbound: self, token, got: Instant::now(), protocol: Some(protocol) };
+        self.in_time(pin!(self.pool.send_upgrade(&heads))).await
     }
 
     // Pinned by the caller: taken as it is, it would lie in this future twice, for as long as the upstream takes.
@@ -79,5 +64,38 @@ impl Outbound<'_> {
             },
             None => Ok(answer.await?),
         }
+    }
+}
+
+/// Its head, with the token that is good when the head is made.
+struct Heads<'a> {
+    outbound: &'a Outbound<'a>,
+    token: &'a Arc<Token>,
+    got: Instant,
+    /// The protocol that is asked for.
+    protocol: Option<&'a HeaderValue>,
+}
+
+impl Heads<'_> {
+    /// A connection or a free stream may have been waited for, and the token may have ended meanwhile.
+    fn token(&self) -> Option<Arc<Token>> {
+        match self.got.elapsed() > STALE {
+            true => self.outbound.destination.tokens.current(),
+            false => Some(Arc::clone(self.token)),
+        }
+    }
+}
+
+impl upstream::Heads for Heads<'_> {
+    fn http1(&self) -> Option<RequestHead> {
+        let (outbound, token) = (self.outbound, self.token()?);
+        let origin = &outbound.destination.origin;
+        Some(rewrite::http1(outbound.parts, &outbound.target, origin, token.authorization(), self.protocol))
+    }
+
+    fn http2(&self) -> Option<Request<()>> {
+        let (outbound, token) = (self.outbound, self.token()?);
+        let origin = &outbound.destination.origin;
+        Some(rewrite::http2(outbound.parts, &outbound.target, origin, token.authorization()))
     }
 }

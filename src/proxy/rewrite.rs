@@ -10,8 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::error::Error;
 use crate::reason::Reason;
-use crate::upstream::Origin;
+use crate::upstream::{Origin, RequestHead};
 
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const OUR_VIA: HeaderValue = HeaderValue::from_static("1.1 camunda-auth-proxy");
 /// So many lines of ours in `via` are a loop.
 const LOOP: usize = 5;
@@ -42,61 +43,95 @@ pub fn refuse(parts: &Parts) -> Result<(), Error> {
     Ok(())
 }
 
-/// The head that goes upstream.
-pub fn outgoing(
+/// The head that goes upstream over HTTP/1.1; with `protocol` it asks for another one (RFC 9110 §7.8).
+pub fn http1(
     inbound: &Parts,
     target: &PathAndQuery,
     origin: &Origin,
     authorization: Option<&HeaderValue>,
-    version: Version,
-) -> Request<()> {
-    let http2 = version == Version::HTTP_2;
-    let mut headers = HeaderMap::with_capacity(inbound.headers.len() + 4);
-    if !http2 && let Ok(host) = HeaderValue::from_str(origin.authority.as_str()) {
-        headers.insert(HOST, host);
-    }
-    let named = ConnectionNamed::of(&inbound.headers);
-    let mut trailers = false;
-    let mut cookies = false;
-    for (name, value) in &inbound.headers {
-        if name == TE {
-            trailers |= has_token(value, "trailers");
-        } else if is_dropped_outgoing(name) || named.contains(name) {
-            continue;
-        } else if name == COOKIE && !http2 {
-            cookies = true;
-        } else {
-            headers.append(name, value.clone());
-        }
-    }
-    if cookies {
+    protocol: Option<&HeaderValue>,
+) -> RequestHead {
+    let mut head = RequestHead::new(&inbound.method, target);
+    head.add(&HOST, origin.authority.as_str().as_bytes());
+    let passed = pass(&inbound.headers, false, |name, value| head.add(name, value.as_bytes()));
+    if passed.cookies {
         // HTTP/2 splits cookies into crumbs; RFC 9113 §8.2.3 joins them for HTTP/1.1.
-        headers.append(COOKIE, joined_cookies(&inbound.headers));
+        let crumbs: Vec<&[u8]> = inbound.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        head.add(&COOKIE, &crumbs.join(&b"; "[..]));
     }
-    if trailers {
-        // Kept although hop-by-hop: gRPC servers refuse requests without it.
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-        if !http2 {
-            headers.insert(CONNECTION, HeaderValue::from_static("te"));
-        }
+    if passed.te {
+        head.add(&TE, TRAILERS.as_bytes());
+    }
+    let connection: &[u8] = match (protocol, passed.te) {
+        (Some(_), true) => b"upgrade, te",
+        (Some(_), false) => b"upgrade",
+        (None, true) => b"te",
+        (None, false) => b"",
+    };
+    if !connection.is_empty() {
+        head.add(&CONNECTION, connection);
+    }
+    if let Some(protocol) = protocol {
+        head.add(&UPGRADE, protocol.as_bytes());
+    }
+    head.add(&VIA, OUR_VIA.as_bytes());
+    if let Some(authorization) = authorization {
+        head.add(&AUTHORIZATION, authorization.as_bytes());
+    }
+    head
+}
+
+/// The head that goes upstream over HTTP/2.
+pub fn http2(
+    inbound: &Parts,
+    target: &PathAndQuery,
+    origin: &Origin,
+    authorization: Option<&HeaderValue>,
+) -> Request<()> {
+    let mut headers = HeaderMap::with_capacity(inbound.headers.len() + 4);
+    let passed = pass(&inbound.headers, true, |name, value| {
+        headers.append(name, value.clone());
+    });
+    if passed.te {
+        headers.insert(TE, TRAILERS);
     }
     headers.append(VIA, OUR_VIA);
     if let Some(authorization) = authorization {
         headers.insert(AUTHORIZATION, authorization.clone());
     }
-
     let mut request = Request::new(());
     *request.method_mut() = inbound.method.clone();
-    *request.version_mut() = version;
+    *request.version_mut() = Version::HTTP_2;
     *request.headers_mut() = headers;
-    *request.uri_mut() = if http2 { absolute(target, origin) } else { Uri::from(target.clone()) };
+    *request.uri_mut() = absolute(target, origin);
     request
 }
 
-/// Marks an HTTP/1.1 request as asking for another protocol (RFC 9110 §7.8).
-pub(super) fn ask_upgrade(request: &mut Request<()>, protocol: &HeaderValue) {
-    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    request.headers_mut().insert(UPGRADE, protocol.clone());
+/// What goes on in a form of its own.
+#[derive(Default)]
+struct Passed {
+    /// `te: trailers`: kept although hop-by-hop, since gRPC servers refuse requests without it.
+    te: bool,
+    /// Cookies, for HTTP/1.1.
+    cookies: bool,
+}
+
+/// Passes on the fields that go upstream as they are.
+fn pass(fields: &HeaderMap, http2: bool, mut add: impl FnMut(&HeaderName, &HeaderValue)) -> Passed {
+    let named = ConnectionNamed::of(fields);
+    let mut passed = Passed::default();
+    for (name, value) in fields {
+        if name == TE {
+            passed.te |= has_token(value, "trailers");
+        } else if is_dropped_outgoing(name) || named.contains(name) {
+            continue;
+        } else if name == COOKIE && !http2 {
+            passed.cookies = true;
+        } else {
+            add(name, value);
+        }
+    }
+    passed
 }
 
 /// Takes hop-by-hop and framing fields out of an answer.
@@ -203,11 +238,6 @@ fn absolute(target: &PathAndQuery, origin: &Origin) -> Uri {
     parts.path_and_query = Some(target.clone());
     // Scheme, authority and path are all there, which is the only thing that can be wrong.
     Uri::from_parts(parts).unwrap_or_default()
-}
-
-fn joined_cookies(headers: &HeaderMap) -> HeaderValue {
-    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 fn has_token(value: &HeaderValue, token: &str) -> bool {

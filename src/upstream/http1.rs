@@ -10,13 +10,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::{Error, MAX_AGE, Payload, Refused};
 use crate::body;
-use crate::http1::{Decoder, Stopped, Wire, is_interim, keeps_connection, take_answer};
+use crate::http1::{Decoder, RequestHead, Stopped, Wire, is_interim, keeps_connection, take_answer};
 use crate::io::{Io, Replayed};
 
 mod receiving;
@@ -93,11 +93,12 @@ impl Lease {
     /// connection that had just been closed.
     pub(super) async fn exchange(
         self,
-        request: Request<()>,
+        head: RequestHead,
         payload: Payload,
         repeatable: bool,
     ) -> Result<Response<Receiving>, Refused> {
-        let mut sending = sending(&request, payload);
+        let is_head = head.is_head();
+        let mut sending = sending(head, payload);
         // What has come of the body by the next turn goes out with the head, in one write; and of a body that is wrong from
         // its start, nothing does.
         let mut turn = Turn::default();
@@ -128,7 +129,7 @@ impl Lease {
             return Ok(Response::from_parts(head, Receiving::switched(self)));
         }
         let answer = Response::from_parts(head, ());
-        let decoder = Decoder::of_answer(&answer, request.method() == Method::HEAD);
+        let decoder = Decoder::of_answer(&answer, is_head);
         let decoder =
             decoder.map_err(|cause| Refused { again: None, error: Error::reset(cause.to_string()) })?;
         let ends_here = unwritten.is_some() || decoder.ends_with_connection();

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response, Version};
+use http::{Method, Response};
 use tokio::sync::Notify;
 
 use super::answer::AnswerBody;
@@ -13,7 +13,7 @@ use super::connect::{self, connect};
 use super::http1::{self, Idle};
 use super::http2::{self, Conn};
 use super::stream;
-use super::{Config, Error, MAX_AGE, Origin, Payload, Refused, Wire};
+use super::{Config, Error, Heads, MAX_AGE, Origin, Payload, Refused, Wire};
 
 /// An HTTP/2 connection that nobody has used for this long is closed; those that a burst wanted besides the first, sooner.
 const UNUSED: Duration = Duration::from_secs(300);
@@ -72,22 +72,21 @@ impl Pool {
         }
     }
 
-    /// Sends a request, and once more where that cannot do anything twice. `head` makes the request's head for the
-    /// protocol that the connection speaks, at the moment in which it is sent; `None` when it may no longer be. `held` keeps a stream that lives long apart.
+    /// Sends a request, and once more where that cannot do anything twice. `held` keeps a stream that lives long apart.
     ///
     /// # Errors
-    /// When no connection could be made, the last one broke before an answer began, or `head` had nothing to send.
+    /// When no connection could be made, the last one broke before an answer began, or there was no head to send.
     pub async fn send(
         &self,
         method: &Method,
         held: bool,
         mut payload: Payload,
-        head: impl Fn(Version) -> Option<Request<()>>,
+        heads: &impl Heads,
     ) -> Result<Response<AnswerBody>, Error> {
         let mut tries = 1;
         loop {
             // A lost connection may have been lost to this request, and have taken others with it: one is enough.
-            match self.try_send(method, held, payload, &head, tries == 1).await {
+            match self.try_send(method, held, payload, heads, tries == 1).await {
                 Ok(answer) => return Ok(answer),
                 Err(Refused { again: Some(again), .. }) if tries < TRIES => payload = again,
                 Err(refused) => return Err(refused.error),
@@ -100,12 +99,9 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Pool::send`].
-    pub async fn send_upgrade(
-        &self,
-        head: impl Fn(Version) -> Option<Request<()>>,
-    ) -> Result<Response<AnswerBody>, Error> {
+    pub async fn send_upgrade(&self, heads: &impl Heads) -> Result<Response<AnswerBody>, Error> {
         let lease = Box::pin(self.connect_http1()).await?;
-        let request = head(Version::HTTP_11).ok_or(Error::Stale)?;
+        let request = heads.http1().ok_or(Error::Stale)?;
         lease
             .exchange(request, Payload::Empty, false)
             .await
@@ -125,19 +121,19 @@ impl Pool {
         method: &Method,
         held: bool,
         payload: Payload,
-        head: &impl Fn(Version) -> Option<Request<()>>,
+        heads: &impl Heads,
         first: bool,
     ) -> Result<Response<AnswerBody>, Refused> {
         let repeatable = first && matches!(payload, Payload::Empty) && is_idempotent(method);
         if self.speaks_http2().unwrap_or(true) {
             let set = if held { &self.held } else { &self.calls };
             if let Some(lease) = self.stream(set).await.map_err(never_sent)? {
-                let head = head(Version::HTTP_2).ok_or_else(|| never_sent(Error::Stale))?;
+                let head = heads.http2().ok_or_else(|| never_sent(Error::Stale))?;
                 return stream::exchange(lease, head, payload, repeatable).await.map(AnswerBody::http2);
             }
         }
         let lease = self.connection(!first).await.map_err(never_sent)?;
-        let head = head(Version::HTTP_11).ok_or_else(|| never_sent(Error::Stale))?;
+        let head = heads.http1().ok_or_else(|| never_sent(Error::Stale))?;
         lease.exchange(head, payload, repeatable).await.map(AnswerBody::http1)
     }
 

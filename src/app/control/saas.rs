@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, StatusCode, Version};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Request, StatusCode};
 
 use crate::config::Settings;
+use crate::proxy::rewrite;
 use crate::scope::Scope;
-use crate::upstream::{self, Origin, Payload, Pool, ScopeConfig};
+use crate::upstream::{self, Origin, Payload, Pool, RequestHead, ScopeConfig};
 use crate::upstream_address::UpstreamAddress;
 
 /// One answer may take so long.
@@ -56,25 +59,28 @@ async fn ask(scope: Scope, address: &UpstreamAddress, config: &ScopeConfig) -> O
         Scope::Zeebe => "/v2/topology",
         _ => "/v1/",
     };
-    let target = format!("{}{path}", address.base_path);
-    let head = |version: Version| {
-        let mut request = Request::new(());
-        *request.version_mut() = version;
-        let uri = match version {
-            Version::HTTP_2 => format!("{}://{}{target}", origin.scheme, origin.authority),
-            _ => target.clone(),
-        };
-        *request.uri_mut() = uri.parse().unwrap_or_default();
-        if version != Version::HTTP_2
-            && let Ok(host) = origin.authority.as_str().parse()
-        {
-            request.headers_mut().insert(http::header::HOST, host);
-        }
-        Some(request)
-    };
+    let target = PathAndQuery::try_from(format!("{}{path}", address.base_path)).ok()?;
     let pool = Pool::new(Arc::clone(&origin), upstream::Config::default());
-    let answer = pool.send(&Method::GET, false, Payload::Empty, head);
+    let heads = Heads { parts: Request::new(()).into_parts().0, target, origin };
+    let answer = pool.send(&Method::GET, false, Payload::Empty, &heads);
     Some(tokio::time::timeout(TIMEOUT, answer).await.ok()?.ok()?.status())
+}
+
+/// The head of a request like any other, but that nobody has made it and no token goes with it.
+struct Heads {
+    parts: Parts,
+    target: PathAndQuery,
+    origin: Arc<Origin>,
+}
+
+impl upstream::Heads for Heads {
+    fn http1(&self) -> Option<RequestHead> {
+        Some(rewrite::http1(&self.parts, &self.target, &self.origin, None, None))
+    }
+
+    fn http2(&self) -> Option<Request<()>> {
+        Some(rewrite::http2(&self.parts, &self.target, &self.origin, None))
+    }
 }
 
 #[cfg(test)]

@@ -2,29 +2,25 @@
 
 use std::io;
 
-use http::Request;
-
 use crate::body::{self, CallerBody};
-use crate::http1::{Framing, Outgoing, Stopped, Unsent, write_request};
+use crate::http1::{Framing, Outgoing, RequestHead, Stopped, Unsent};
 use crate::upstream::Payload;
 
 /// The request.
 pub(super) type Sending = Outgoing<CallerBody>;
 
 /// A request with this body.
-pub(super) fn sending(request: &Request<()>, payload: Payload) -> Sending {
+pub(super) fn sending(head: RequestHead, payload: Payload) -> Sending {
     match payload {
-        Payload::Empty => {
-            Sending::whole(write_request(request, Framing::None), Framing::None, Default::default())
-        }
+        Payload::Empty => Sending::whole(head.finish(Framing::None), Framing::None, Default::default()),
         Payload::Whole(data) => {
             let framing = Framing::Length(data.len() as u64);
-            Sending::whole(write_request(request, framing), framing, data)
+            Sending::whole(head.finish(framing), framing, data)
         }
         Payload::Streaming(body) => {
             let known = http_body::Body::size_hint(&body).exact();
             let framing = known.map_or(Framing::Chunked, Framing::Length);
-            Sending::streaming(write_request(request, framing), framing, body)
+            Sending::streaming(head.finish(framing), framing, body)
         }
     }
 }

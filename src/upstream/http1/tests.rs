@@ -2,7 +2,8 @@ use std::pin::Pin;
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
@@ -49,8 +50,8 @@ impl Made {
     }
 }
 
-fn get(method: &Method) -> Request<()> {
-    Request::builder().method(method).uri("/x").header("host", "h").body(()).expect("a request")
+fn get(method: &Method) -> RequestHead {
+    RequestHead::new(method, &PathAndQuery::from_static("/x"))
 }
 
 /// Reads a request without a body, and answers in pieces of so many octets.
@@ -100,7 +101,8 @@ async fn theirs(method: &Method, octets: &[u8], piece: usize) -> Option<Made> {
     let client = hyper::client::conn::http1::handshake(TokioIo::new(client)).await;
     let (mut sender, connection) = client.expect("a connection");
     tokio::task::spawn_local(connection);
-    let made = match sender.send_request(get(method).map(|()| Empty::<Bytes>::new())).await {
+    let request = Request::builder().method(method).uri("/x").body(Empty::<Bytes>::new()).expect("a request");
+    let made = match sender.send_request(request).await {
         Err(_) => None,
         Ok(answer) => {
             let (head, mut body) = answer.into_parts();

@@ -3,13 +3,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery};
+use http::{Request, Version};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::*;
-use crate::upstream::{Protocol, ScopeConfig};
+use crate::upstream::{Protocol, RequestHead, ScopeConfig};
 
 /// A server that counts its connections.
 async fn server<F: Future<Output = ()> + 'static>(
@@ -60,17 +62,22 @@ fn pool(at: SocketAddr, protocol: Protocol) -> Pool {
     Pool::new(Arc::new(Origin::rest(address, &config).expect("an origin")), Config::default())
 }
 
-async fn send(pool: &Pool, path: &str) -> Response<AnswerBody> {
-    let authority = pool.origin.authority.clone();
-    let head = |version| {
-        let uri = match version {
-            Version::HTTP_2 => format!("http://{authority}{path}"),
-            _ => path.to_owned(),
-        };
-        let request = Request::builder().uri(uri).version(version);
-        Some(request.header("x", "y").body(()).expect("a request"))
-    };
-    pool.send(&Method::GET, false, Payload::Empty, head).await.expect("an answer")
+/// A request for this path at this authority.
+struct Get(Authority, PathAndQuery);
+
+impl Heads for Get {
+    fn http1(&self) -> Option<RequestHead> {
+        Some(RequestHead::new(&Method::GET, &self.1))
+    }
+
+    fn http2(&self) -> Option<Request<()>> {
+        Request::builder().uri(format!("http://{}{}", self.0, self.1)).version(Version::HTTP_2).body(()).ok()
+    }
+}
+
+async fn send(pool: &Pool, path: &'static str) -> Response<AnswerBody> {
+    let heads = Get(pool.origin.authority.clone(), PathAndQuery::from_static(path));
+    pool.send(&Method::GET, false, Payload::Empty, &heads).await.expect("an answer")
 }
 
 async fn get(pool: &Pool) {
