@@ -44,6 +44,7 @@ mod unreadable;
 pub use destination::{Destination, Destinations};
 pub use error::Error;
 pub use exchange::{AccessLog, OpenExchanges, Tracked};
+pub use outbound::Interims;
 pub use reply::{Dialect, NAME, reply};
 
 use exchange::Exchange;
@@ -171,11 +172,12 @@ impl Proxy {
         self.settings.callers.of_peer(proof).cloned()
     }
 
-    /// Answers one request, whatever happens.
+    /// Answers one request, whatever happens. `interims` is told what comes before the answer.
     pub async fn serve(
         self: Rc<Proxy>,
         connection: Rc<Connection>,
         request: Request<Arriving>,
+        interims: impl Interims,
     ) -> Response<Tracked> {
         let (mut parts, body) = request.into_parts();
         let mut body = Some(body);
@@ -191,7 +193,7 @@ impl Proxy {
             }
             Ok(()) => tokio::select! {
                 biased;
-                answer = self.forward(&connection, &mut parts, &mut body, &mut exchange) => {
+                answer = self.forward(&connection, &mut parts, &mut body, &mut exchange, &interims) => {
                     answer.map(Answer::Upstream)
                 }
                 () = self.stopped.notified() => Err(Error::draining()),
@@ -262,6 +264,7 @@ impl Proxy {
         parts: &mut Parts,
         body: &mut Option<Arriving>,
         exchange: &mut Exchange,
+        interims: &dyn Interims,
     ) -> Result<Response<AnswerBody>, Error> {
         let deadline = grpc_timeout(parts).map(|timeout| exchange.started + timeout);
         let requested = route::target(parts)?.clone();
@@ -300,7 +303,7 @@ impl Proxy {
         // With a body it is an ordinary request: an upgrade may be ignored (RFC 9110 §7.8).
         let plain = !grpc && body.as_ref().is_none_or(http_body::Body::is_end_stream);
         if let Some(protocol) = rewrite::asked_upgrade(parts).filter(|_| plain) {
-            let outbound = Outbound { parts, target, destination, pool, held: route.held, limit };
+            let outbound = Outbound { parts, target, destination, pool, held: route.held, interims, limit };
             let answer = outbound.send_upgrade(&token, &protocol).await?;
             exchange.status = answer.status();
             return Ok(upgraded(answer, origin, route.prefix));
@@ -311,7 +314,7 @@ impl Proxy {
         let sending = request_body::payload(parts, body, &bounds).await?;
         let Sending { payload, copy, patience, held: _held } = sending;
         let whole = payload.again_within(kept);
-        let outbound = Outbound { parts, target, destination, pool, held: route.held, limit };
+        let outbound = Outbound { parts, target, destination, pool, held: route.held, interims, limit };
         let answer = match outbound.send(&token, payload).await {
             Err(_) if patience.is_some_and(|patience| patience.is_lost()) => return Err(Error::stalled()),
             answer => answer?,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{Authority, Scheme};
-use http::{Request, Uri};
+use http::{Request, Response, Uri};
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 
@@ -187,13 +187,15 @@ impl fmt::Display for OriginError {
 
 impl std::error::Error for OriginError {}
 
-/// A request's head for the protocol that its connection turns out to speak, made at the moment in which it is sent. `None` when
-/// it may be sent no longer.
+/// A request's head for the protocol that its connection turns out to speak, made at the moment in which it is sent; and what
+/// becomes of heads that answer it before its answer.
 pub trait Heads {
-    /// For HTTP/1.1.
+    /// For HTTP/1.1. `None` when it may be sent no longer.
     fn http1(&self) -> Option<RequestHead>;
-    /// For HTTP/2.
+    /// For HTTP/2. `None` when it may be sent no longer.
     fn http2(&self) -> Option<Request<()>>;
+    /// An answer before the answer has come: 1xx, but 101 (RFC 9110 §15.2).
+    fn interim(&self, head: Response<()>);
 }
 
 /// A request body, by how much of it is known.

@@ -63,13 +63,7 @@ pub(crate) fn write_answer(
     date: impl FnOnce() -> HeaderValue,
 ) -> BytesMut {
     let mut out = BytesMut::with_capacity(USUAL_HEAD);
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(answer.status.as_str().as_bytes());
-    out.extend_from_slice(b" ");
-    let reason = answer.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
-    let usual = || answer.status.canonical_reason().unwrap_or_default().as_bytes();
-    out.extend_from_slice(reason.unwrap_or_else(usual));
-    out.extend_from_slice(b"\r\n");
+    write_line(&mut out, answer);
     let told = told_length(answer, framing);
     for (name, value) in &answer.headers {
         let replaced = name == CONTENT_LENGTH && told.is_some() || name == CONNECTION && connection.is_some();
@@ -91,6 +85,23 @@ pub(crate) fn write_answer(
     }
     out.extend_from_slice(b"\r\n");
     out
+}
+
+/// The head of an answer before the answer.
+pub(crate) fn write_interim(out: &mut BytesMut, answer: &response::Parts) {
+    write_line(out, answer);
+    head::write_fields(out, &answer.headers);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_line(out: &mut BytesMut, answer: &response::Parts) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(answer.status.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    let reason = answer.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    let usual = || answer.status.canonical_reason().unwrap_or_default().as_bytes();
+    out.extend_from_slice(reason.unwrap_or_else(usual));
+    out.extend_from_slice(b"\r\n");
 }
 
 /// What is said of the length in place of what the head says itself; `None` when that stays.

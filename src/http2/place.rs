@@ -38,6 +38,11 @@ impl Place {
         self.connection.borrow_mut().begin(self.stream)
     }
 
+    /// Sends the head of an answer before the answer, unless much waits already.
+    pub(crate) fn interim(&self, head: &response::Parts) {
+        self.connection.borrow_mut().interim(self.stream, head);
+    }
+
     /// Sends the head of the answer; `end` when nothing follows.
     pub(crate) fn answer(&self, head: &response::Parts, end: bool, date: impl FnOnce() -> HeaderValue) {
         self.connection.borrow_mut().answer(self.stream, head, end, date);

@@ -12,9 +12,14 @@ use super::flow::{Inflow, Outflow};
 use super::hpack::Fields;
 use super::inbox::Inbox;
 
+/// So many answers before the answer are kept for who reads them; more are let go.
+const MAX_INTERIMS: usize = 8;
+
 #[derive(Debug)]
 pub(super) struct Stream {
     phase: Phase,
+    /// Answers before the answer.
+    interims: Vec<Response<()>>,
     answer: Option<Response<()>>,
     inbox: Inbox,
     trailers: Option<HeaderMap>,
@@ -77,6 +82,7 @@ impl Stream {
     ) -> Stream {
         Stream {
             phase: Phase::Waiting,
+            interims: Vec::new(),
             answer: None,
             inbox: Inbox::default(),
             trailers: None,
@@ -153,12 +159,16 @@ impl Stream {
         match (self.phase, fields.status) {
             (Phase::Waiting, Some(status)) if status.is_informational() => {
                 // RFC 9113 §8.1: it does not end a stream; §8.6: protocols are not switched.
-                match end || status == StatusCode::SWITCHING_PROTOCOLS {
-                    true => {
-                        Err(Fault::protocol("an informational answer ends the stream or switches protocols"))
-                    }
-                    false => Ok(()),
+                if end || status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Err(Fault::protocol(
+                        "an informational answer ends the stream or switches protocols",
+                    ));
                 }
+                if self.interims.len() < MAX_INTERIMS && !self.abandoned {
+                    self.interims.push(answer(status, fields.headers));
+                    self.read_on();
+                }
+                Ok(())
             }
             (Phase::Waiting, Some(status)) => self.receive_head(status, fields.headers, end),
             (Phase::Waiting, None) => Err(Fault::protocol("an answer has no status")),
@@ -177,16 +187,12 @@ impl Stream {
         // RFC 9110 §8.6: these tell what the length would be.
         let none = self.head_only || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         self.left = if none { Some(0) } else { told };
-        let mut answer = Response::new(());
-        *answer.status_mut() = status;
-        *answer.version_mut() = Version::HTTP_2;
-        *answer.headers_mut() = headers;
         self.phase = Phase::Open;
         match end {
             true => self.end()?,
             false => self.read_on(),
         }
-        self.answer = Some(answer);
+        self.answer = Some(answer(status, headers));
         Ok(())
     }
 
@@ -249,13 +255,18 @@ impl Stream {
     /// Nobody reads what comes from now on; says how much of it had come. Its window stays shut, so that not much can.
     pub(super) fn abandon(&mut self) -> usize {
         self.abandoned = true;
+        self.interims = Vec::new();
         self.answer = None;
         self.trailers = None;
         self.reader = None;
         std::mem::take(&mut self.inbox).len()
     }
 
+    /// The heads of answers before the answer, and then the answer's.
     pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failure>> {
+        if !self.interims.is_empty() {
+            return Poll::Ready(Ok(self.interims.remove(0)));
+        }
         if let Some(answer) = self.answer.take() {
             return Poll::Ready(Ok(answer));
         }
@@ -315,6 +326,14 @@ impl Stream {
             writer.wake();
         }
     }
+}
+
+fn answer(status: StatusCode, headers: HeaderMap) -> Response<()> {
+    let mut answer = Response::new(());
+    *answer.status_mut() = status;
+    *answer.version_mut() = Version::HTTP_2;
+    *answer.headers_mut() = headers;
+    answer
 }
 
 fn wait(place: &mut Option<Waker>, cx: &Context<'_>) {

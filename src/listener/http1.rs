@@ -1,12 +1,13 @@
 //! A caller's HTTP/1.1 connection: one request after the other, all by the connection's own task.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Response, StatusCode, Version, response};
 use http_body::Body as _;
@@ -15,10 +16,15 @@ use super::connection::{LINGER, LINGERING, Shared};
 use super::date::date;
 use super::watch::{Order, Watched};
 use crate::body::Arriving;
-use crate::http1::{Framing, Head, Inbound, Incoming, Outgoing, Unreadable, keeps_connection, write_answer};
+use crate::http1::{
+    Framing, Head, Inbound, Incoming, Outgoing, Unreadable, Wire, keeps_connection, write_answer,
+    write_interim,
+};
 use crate::io::Io;
-use crate::proxy::{Connection, Tracked};
+use crate::proxy::{Connection, Interims, Tracked};
 
+/// So much may wait of answers before the answer.
+const MOST_AHEAD: usize = 16 * 1024;
 /// RFC 9110 §15.2.1.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -31,7 +37,7 @@ pub(super) async fn serve(
     read: Bytes,
 ) {
     let inbound = Rc::new(Inbound::new(io, read.into()));
-    let mut caller = Caller { worker, connection, watched, inbound, interim: b"", finishing: false };
+    let mut caller = Caller { worker, connection, watched, inbound, ahead: Rc::default(), finishing: false };
     loop {
         match caller.take_turn().await {
             Ok(()) => {}
@@ -63,10 +69,46 @@ struct Caller<'a> {
     connection: &'a Rc<Connection>,
     watched: &'a Watched,
     inbound: Rc<Inbound>,
-    /// What is left to send of an answer before the answer.
-    interim: &'static [u8],
+    ahead: Rc<Ahead>,
     /// No request is taken after this one.
     finishing: bool,
+}
+
+/// What goes out ahead of an answer: answers before it (RFC 9110 §15.2).
+#[derive(Default)]
+struct Ahead(RefCell<BytesMut>);
+
+impl Ahead {
+    /// Ready when all of it has gone.
+    fn poll(&self, wire: &Wire, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut octets = self.0.borrow_mut();
+        if octets.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !octets.is_empty() {
+            let written = ready!(wire.poll_write(&[IoSlice::new(&octets)], cx))?;
+            octets.advance(written);
+        }
+        *octets = BytesMut::new();
+        wire.poll_flush(cx)
+    }
+}
+
+/// Where one request's answers before the answer go.
+struct Teller {
+    /// `None` for a caller that does not know of them.
+    ahead: Option<Rc<Ahead>>,
+}
+
+impl Interims for Teller {
+    fn tell(&self, head: &response::Parts) {
+        let Some(ahead) = &self.ahead else { return };
+        let mut octets = ahead.0.borrow_mut();
+        // What a caller does not read is let go.
+        if octets.len() < MOST_AHEAD {
+            write_interim(&mut octets, head);
+        }
+    }
 }
 
 /// What is known of an answer's request when the answer goes out.
@@ -86,7 +128,8 @@ impl Caller<'_> {
         let proxy = Rc::clone(&self.worker.proxy);
         // Boxed, so that it is given back while a long answer is sent, and while nothing is asked.
         let request = request.map(|()| Arriving::http1(body));
-        let mut serving = Box::pin(proxy.serve(Rc::clone(self.connection), request));
+        let ahead = (asked.version != Version::HTTP_10).then(|| Rc::clone(&self.ahead));
+        let mut serving = Box::pin(proxy.serve(Rc::clone(self.connection), request, Teller { ahead }));
         let answer = poll_fn(|cx| self.poll_answer(serving.as_mut(), cx)).await?;
         drop(serving);
         let keeps_connection = self.send(answer, &asked).await?;
@@ -125,17 +168,10 @@ impl Caller<'_> {
             return Poll::Ready(Ok(answer));
         }
         if self.inbound.take_wanted() {
-            self.interim = CONTINUE;
+            self.ahead.0.borrow_mut().extend_from_slice(CONTINUE);
         }
-        let wire = self.inbound.wire();
-        while !self.interim.is_empty() {
-            match ready!(wire.poll_write(&[IoSlice::new(self.interim)], cx)) {
-                Ok(written) => self.interim.advance(written),
-                Err(_) => return Poll::Ready(Err(End::Lost)),
-            }
-            if self.interim.is_empty() && matches!(wire.poll_flush(cx), Poll::Ready(Err(_))) {
-                return Poll::Ready(Err(End::Lost));
-            }
+        if ready!(self.ahead.poll(self.inbound.wire(), cx)).is_err() {
+            return Poll::Ready(Err(End::Lost));
         }
         self.inbound.poll_left(cx).map(|()| Err(End::Lost))
     }
@@ -163,8 +199,10 @@ impl Caller<'_> {
             (true, _) => None,
         };
         let mut front = write_answer(&head, framing, connection, date);
-        if !self.interim.is_empty() {
-            front = [std::mem::take(&mut self.interim), &front].concat().as_slice().into();
+        let mut ahead = self.ahead.0.take();
+        if !ahead.is_empty() {
+            ahead.extend_from_slice(&front);
+            front = ahead;
         }
         if switches {
             let mut outgoing = Outgoing::whole(front, framing, Bytes::new());

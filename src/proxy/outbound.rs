@@ -4,9 +4,10 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, response};
 use tokio::time::Instant;
 
 use super::destination::Destination;
@@ -18,6 +19,12 @@ use crate::upstream::{self, AnswerBody, Payload, Pool, RequestHead};
 /// After this time a token is looked at once more before it is sent.
 const STALE: Duration = Duration::from_secs(1);
 
+/// Where a caller is told what comes before its answer (RFC 9110 §15.2).
+pub trait Interims {
+    /// Passes a head on, if the caller's protocol can carry it.
+    fn tell(&self, head: &response::Parts);
+}
+
 /// What stays the same however often the request is sent.
 pub(super) struct Outbound<'a> {
     pub(super) parts: &'a Parts,
@@ -27,6 +34,8 @@ pub(super) struct Outbound<'a> {
     pub(super) pool: &'a Pool,
     /// The answer may be long in coming.
     pub(super) held: bool,
+    /// Where answers before the answer go.
+    pub(super) interims: &'a dyn Interims,
     /// When its head has to be there, however often the request is sent.
     pub(super) limit: Option<Instant>,
 }
@@ -97,5 +106,15 @@ impl upstream::Heads for Heads<'_> {
         let (outbound, token) = (self.outbound, self.token()?);
         let origin = &outbound.destination.origin;
         Some(rewrite::http2(outbound.parts, &outbound.target, origin, token.authorization()))
+    }
+
+    fn interim(&self, mut head: Response<()>) {
+        // It answers what this hop did not ask: who expects it is told to go on by us (RFC 9110 §10.1.1).
+        if head.status() == StatusCode::CONTINUE {
+            return;
+        }
+        rewrite::incoming(head.headers_mut());
+        head.headers_mut().remove(CONTENT_LENGTH);
+        self.outbound.interims.tell(&head.into_parts().0);
     }
 }

@@ -14,7 +14,7 @@ use http::{Response, StatusCode};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::{Error, MAX_AGE, Payload, Refused};
+use super::{Error, Heads, MAX_AGE, Payload, Refused};
 use crate::body;
 use crate::http1::{Decoder, RequestHead, Stopped, Wire, is_interim, keeps_connection, take_answer};
 use crate::io::{Io, Replayed};
@@ -96,6 +96,7 @@ impl Lease {
         head: RequestHead,
         payload: Payload,
         repeatable: bool,
+        heads: &impl Heads,
     ) -> Result<Response<Receiving>, Refused> {
         let is_head = head.is_head();
         let mut sending = sending(head, payload);
@@ -111,7 +112,7 @@ impl Lease {
         }
         let mut calling = Calling { wire: &self.wire, sending: Some(sending), unwritten: None, heard: false };
         let mut turn = Turn::default();
-        let result = poll_fn(|cx| calling.poll(cx)).await;
+        let result = poll_fn(|cx| calling.poll(heads, cx)).await;
         poll_fn(|cx| turn.poll(cx)).await;
         let Calling { sending, unwritten, heard, .. } = calling;
         let answer = match result {
@@ -165,7 +166,7 @@ struct Calling<'a> {
 }
 
 impl Calling<'_> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
+    fn poll(&mut self, heads: &impl Heads, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
         if let Some(sending) = &mut self.sending {
             match sending.poll(self.wire, cx) {
                 Poll::Pending => {}
@@ -187,7 +188,10 @@ impl Calling<'_> {
         }
         loop {
             match self.wire.with_read(take_answer)? {
-                Some(answer) if is_interim(answer.status()) => continue,
+                Some(answer) if is_interim(answer.status()) => {
+                    heads.interim(answer);
+                    continue;
+                }
                 Some(answer) => return Poll::Ready(Ok(answer)),
                 None => {}
             }

@@ -173,7 +173,7 @@ impl Lease {
         self.conn.connection.borrow_mut().poll_sendable(self.stream.get(), cx)
     }
 
-    /// The answer's head.
+    /// The heads of answers before the answer (1xx), and then the answer's.
     pub(super) fn poll_answer(&self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failure>> {
         self.conn.connection.borrow_mut().poll_answer(self.stream.get(), cx)
     }

@@ -103,7 +103,7 @@ impl Pool {
         let lease = Box::pin(self.connect_http1()).await?;
         let request = heads.http1().ok_or(Error::Stale)?;
         lease
-            .exchange(request, Payload::Empty, false)
+            .exchange(request, Payload::Empty, false, heads)
             .await
             .map(AnswerBody::http1)
             .map_err(|refused| refused.error)
@@ -129,12 +129,14 @@ impl Pool {
             let set = if held { &self.held } else { &self.calls };
             if let Some(lease) = self.stream(set).await.map_err(never_sent)? {
                 let head = heads.http2().ok_or_else(|| never_sent(Error::Stale))?;
-                return stream::exchange(lease, head, payload, repeatable).await.map(AnswerBody::http2);
+                return stream::exchange(lease, head, payload, repeatable, heads)
+                    .await
+                    .map(AnswerBody::http2);
             }
         }
         let lease = self.connection(!first).await.map_err(never_sent)?;
         let head = heads.http1().ok_or_else(|| never_sent(Error::Stale))?;
-        lease.exchange(head, payload, repeatable).await.map(AnswerBody::http1)
+        lease.exchange(head, payload, repeatable, heads).await.map(AnswerBody::http1)
     }
 
     fn speaks_http2(&self) -> Option<bool> {

@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -12,7 +12,8 @@ use http_body::Frame;
 
 use super::http2::Lease;
 use super::pump::Pump;
-use super::{Error, Payload, Refused};
+use super::{Error, Heads, Payload, Refused};
+use crate::http1::is_interim;
 use crate::http2::{Failure, Finish};
 
 /// Sends one request in the place that `lease` is. `repeatable` is a request without a body whose method may be repeated.
@@ -25,6 +26,7 @@ pub(super) async fn exchange(
     head: Request<()>,
     payload: Payload,
     repeatable: bool,
+    heads: &impl Heads,
 ) -> Result<Response<Receiving>, Refused> {
     let again = payload.again();
     if let Err(failure) = lease.open(&head, matches!(payload, Payload::Empty)) {
@@ -40,7 +42,7 @@ pub(super) async fn exchange(
         }
         Payload::Streaming(body) => Some(Pump::new(Rc::clone(&lease), body)),
     };
-    Calling { pump, lease: Some(lease) }.answer(again, repeatable).await
+    Calling { pump, lease: Some(lease) }.answer(again, repeatable, heads).await
 }
 
 /// A request whose answer has not begun. Dropping it cancels the stream.
@@ -55,9 +57,10 @@ impl Calling {
         mut self,
         again: Option<Payload>,
         repeatable: bool,
+        heads: &impl Heads,
     ) -> Result<Response<Receiving>, Refused> {
         let Some(lease) = self.lease.clone() else { return Err(Refused { again, error: Error::Stale }) };
-        let result = poll_fn(|cx| self.poll(&lease, cx)).await;
+        let result = poll_fn(|cx| self.poll(&lease, heads, cx)).await;
         self.lease = None;
         match result {
             Ok(response) => {
@@ -78,11 +81,21 @@ impl Calling {
         }
     }
 
-    fn poll(&mut self, lease: &Lease, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failure>> {
+    fn poll(
+        &mut self,
+        lease: &Lease,
+        heads: &impl Heads,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<()>, Failure>> {
         if let Some(pump) = self.pump.as_mut().filter(|pump| !pump.is_over()) {
             let _ = Pin::new(pump).poll(cx);
         }
-        lease.poll_answer(cx)
+        loop {
+            match ready!(lease.poll_answer(cx)) {
+                Ok(answer) if is_interim(answer.status()) => heads.interim(answer),
+                answer => return Poll::Ready(answer),
+            }
+        }
     }
 }
 

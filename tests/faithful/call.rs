@@ -1,8 +1,10 @@
 //! One exchange as a caller has it, and what both ends are made of: frames and octets that go, and those that come.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
@@ -55,7 +57,8 @@ pub(super) struct Answer {
     pub(super) fields: Fields,
     pub(super) body: In,
     /// Statuses of the answers before the answer. The HTTP/2 of these callers does not tell.
-    pub(super) interim: Vec<u16>,
+    /// Status and `link` of each answer before it.
+    pub(super) interim: Vec<(u16, String)>,
 }
 
 /// A request under way, on a connection of its own.
@@ -191,7 +194,7 @@ impl Call {
                         let (first, fields) = reader.head().await.ok_or(Broken(None))?;
                         let status: u16 = first[9..12].parse().expect("a status");
                         if status < 200 && status != 101 {
-                            interim.push(status);
+                            interim.push((status, fields.one("link").to_owned()));
                             continue;
                         }
                         reader.expect(&fields, true, self.head_only || matches!(status, 101 | 204 | 304));
@@ -199,12 +202,20 @@ impl Call {
                     }
                 }
                 Pending::Http2(answer) => {
-                    let (head, body) = answer.await.map_err(Broken::from)?.into_parts();
+                    let mut interim = Vec::new();
+                    let answered = poll_fn(|cx| {
+                        while let Poll::Ready(Some(Ok(head))) = answer.poll_informational(cx) {
+                            let link = Fields::from(head.headers()).one("link").to_owned();
+                            interim.push((head.status().as_u16(), link));
+                        }
+                        Pin::new(&mut *answer).poll(cx)
+                    });
+                    let (head, body) = answered.await.map_err(Broken::from)?.into_parts();
                     Ok(Answer {
                         status: head.status.as_u16(),
                         fields: (&head.headers).into(),
                         body: In::Http2(body),
-                        interim: Vec::new(),
+                        interim,
                     })
                 }
             }

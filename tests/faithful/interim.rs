@@ -1,11 +1,19 @@
 //! Answers before the answer (1xx), and requests that wait for one.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::Request;
+use tokio::net::TcpStream;
+
 use super::cell::{in_each, rest};
 use super::http1::Framing;
 use super::upstream::Asked;
 use crate::common::frames::{END_STREAM, Frames, HEADERS};
-use crate::common::peer::peer;
-use crate::common::setup;
+use crate::common::peer::{Talk, peer};
+use crate::common::{in_time, setup};
 
 #[tokio::test]
 async fn who_expects_100_continue_gets_it_and_the_body_arrives() {
@@ -24,7 +32,9 @@ async fn who_expects_100_continue_gets_it_and_the_body_arrives() {
             call.out.data("hello").await;
             call.out.end().await;
             let mut answer = call.answer().await.expect("an answer");
-            assert_eq!((answer.status, &answer.interim[..]), (200, &[][..]));
+            assert_eq!(answer.status, 200);
+            // Over HTTP/2 only if it is not on its way already.
+            assert!(answer.interim.iter().all(|(status, _)| *status == 100), "{:?}", answer.interim);
             assert_eq!(&answer.body.whole().await.body[..], b"hello");
         }
     })
@@ -43,8 +53,13 @@ async fn who_expects_100_continue_and_is_refused_by_the_proxy_is_told_at_once_an
     .await;
 }
 
+/// What an upstream says first, but for 100, which is this hop's.
+fn hints() -> Vec<(u16, String)> {
+    vec![(102, String::new()), (103, "</a.css>".to_owned())]
+}
+
 #[tokio::test]
-async fn answers_before_the_answer_are_not_taken_for_it() {
+async fn answers_before_the_answer_pass_and_are_not_taken_for_it() {
     let cells = rest().into_iter().filter(|cell| !cell.outgoing.is_http2()).collect();
     let script = async |mut asked: Asked| {
         asked.raw(b"HTTP/1.1 100 Continue\r\n\r\n").await;
@@ -56,29 +71,73 @@ async fn answers_before_the_answer_are_not_taken_for_it() {
         let (answer, whole) = to.ask("GET", "x", &[], b"").await;
         assert_eq!((answer.status, &whole.body[..]), (200, &b"hello"[..]));
         assert!(!answer.fields.has("link"));
-        // As the README says: they are not passed on.
-        assert!(answer.interim.is_empty());
+        assert_eq!(answer.interim, hints());
     })
     .await;
 }
 
 #[tokio::test]
-async fn answers_before_the_answer_over_http2_are_not_taken_for_it_either() {
+async fn answers_before_the_answer_over_http2_pass_too() {
     let upstream = peer(|stream| async move {
         let mut frames = Frames::accept(stream, &[]).await;
         while let Some(frame) = frames.read().await {
             if frame.kind == HEADERS {
-                frames.head(frame.stream, 0, &[(":status", "103"), ("link", "</a.css>")]).await;
                 frames.head(frame.stream, 0, &[(":status", "100")]).await;
+                frames.head(frame.stream, 0, &[(":status", "102")]).await;
+                frames.head(frame.stream, 0, &[(":status", "103"), ("link", "</a.css>")]).await;
                 frames.head(frame.stream, END_STREAM, &[(":status", "200"), ("x-final", "1")]).await;
             }
         }
     })
     .await;
     let world = setup().zeebe_rest(upstream.at).with("scopes.zeebe.protocol", "http2").start().await;
-    for mut caller in [world.http1().await, world.http2().await] {
-        let answer = caller.get("/v2/x").await;
-        assert_eq!((answer.status.as_u16(), answer.header("x-final"), answer.header("link")), (200, "1", ""));
-        assert!(answer.head_alone);
+    let mut caller = Talk::new(TcpStream::connect(world.proxy).await.expect("connected"));
+    caller.say("GET /v2/x HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    for (status, field) in [(102, ""), (103, "link: </a.css>"), (200, "x-final: 1")] {
+        let head = in_time("a head", caller.head()).await.expect("a head");
+        assert!(head[8..].starts_with(&format!(" {status} ")) && head.contains(field), "{head}");
+    }
+    let stream = TcpStream::connect(world.proxy).await.expect("connected");
+    let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let mut sender = sender.ready().await.expect("a connection");
+    let request = Request::get("http://localhost/v2/x").body(()).expect("a request");
+    let (mut answer, _) = sender.send_request(request, true).expect("a stream");
+    let mut before = Vec::new();
+    let head = in_time(
+        "an answer",
+        poll_fn(|cx| {
+            while let Poll::Ready(Some(Ok(head))) = answer.poll_informational(cx) {
+                before.push((head.status().as_u16(), head.headers().contains_key("link")));
+            }
+            Pin::new(&mut answer).poll(cx)
+        }),
+    );
+    let head = head.await.expect("an answer");
+    assert_eq!((head.status().as_u16(), head.headers()["x-final"].as_bytes()), (200, &b"1"[..]));
+    assert_eq!(before, [(102, false), (103, true)]);
+    assert!(head.body().is_end_stream());
+}
+
+#[tokio::test]
+async fn an_answer_before_the_answer_comes_at_once_and_not_to_http10() {
+    let upstream = peer(|stream| async move {
+        let mut talk = Talk::new(stream);
+        while talk.head().await.is_some() {
+            talk.say("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            talk.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    })
+    .await;
+    let world = setup().zeebe_rest(upstream.at).start().await;
+    let mut caller = Talk::new(TcpStream::connect(world.proxy).await.expect("connected"));
+    for (version, first) in [("1.1", " 103 "), ("1.0", " 200 ")] {
+        caller.say(format!("GET /v2/x HTTP/{version}\r\nhost: localhost\r\n\r\n")).await;
+        let head = in_time("a head", caller.head()).await.expect("a head");
+        assert!(head[8..].starts_with(first), "{version}: {head}");
+        if version == "1.1" {
+            assert!(caller.head().await.expect("a head")[8..].starts_with(" 200 "));
+        }
     }
 }

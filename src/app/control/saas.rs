@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 
 use crate::config::Settings;
 use crate::proxy::rewrite;
@@ -81,6 +81,8 @@ impl upstream::Heads for Heads {
     fn http2(&self) -> Option<Request<()>> {
         Some(rewrite::http2(&self.parts, &self.target, &self.origin, None))
     }
+
+    fn interim(&self, _: Response<()>) {}
 }
 
 #[cfg(test)]

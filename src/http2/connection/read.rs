@@ -12,7 +12,7 @@ use super::super::stream::Stream;
 use super::Connection;
 
 impl Connection {
-    /// The head of a stream's answer.
+    /// The heads of a stream's answers before the answer (1xx), and then the answer's.
     pub(crate) fn poll_answer(
         &mut self,
         id: u32,

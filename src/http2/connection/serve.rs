@@ -132,6 +132,16 @@ impl Connection {
         self.wake();
     }
 
+    /// Sends the head of an answer before the answer. What a caller does not read is let go.
+    pub(crate) fn interim(&mut self, id: u32, head: &response::Parts) {
+        if self.streams.get(&id).is_none_or(|stream| stream.is_sent) || self.outbox.len() > MANY_REPLIES {
+            return;
+        }
+        let encoder = &mut self.encoder;
+        self.outbox.block(HEADERS, 0, id, self.peer.max_frame, |out| encoder.interim(out, head));
+        self.wake();
+    }
+
     /// RFC 9110 §15.2.1: the caller may send its body.
     pub(super) fn say_continue(&mut self, id: u32) {
         // `:status`, written out.

@@ -141,16 +141,21 @@ impl Encoder {
         head: &response::Parts,
         date: impl FnOnce() -> HeaderValue,
     ) {
+        self.interim(out, head);
+        if !head.headers.contains_key(DATE) {
+            // New every second: it would drive out of the table what stays.
+            literal(out, Name::Known(33), date().as_bytes(), false);
+        }
+    }
+
+    /// The head of an answer before the answer.
+    pub(in super::super) fn interim(&mut self, out: &mut Vec<u8>, head: &response::Parts) {
         self.tell_size(out);
         match STATUSES.iter().find(|(status, _)| *status == head.status) {
             Some((_, index)) => integer::put(out, 0x80, 7, *index),
             None => literal(out, Name::Known(8), head.status.as_str().as_bytes(), false),
         }
         self.fields(out, &head.headers);
-        if !head.headers.contains_key(DATE) {
-            // New every second: it would drive out of the table what stays.
-            literal(out, Name::Known(33), date().as_bytes(), false);
-        }
     }
 
     /// Trailers.

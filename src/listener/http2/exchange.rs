@@ -7,13 +7,22 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, Response, Version};
+use http::{HeaderValue, Method, Request, Response, Version, response};
 use http_body::Body as _;
 
 use crate::body::Arriving;
 use crate::http2::{Failure, Finish, Place};
 use crate::listener::date::date;
-use crate::proxy::{Connection, Proxy, Tracked};
+use crate::proxy::{Connection, Interims, Proxy, Tracked};
+
+/// Where answers before the answer go (RFC 9113 §8.1).
+struct Teller(Rc<Place>);
+
+impl Interims for Teller {
+    fn tell(&self, head: &response::Parts) {
+        self.0.interim(head);
+    }
+}
 
 /// Ends when the answer has gone, or when either side gave up.
 pub(super) struct Exchange {
@@ -47,7 +56,7 @@ impl Exchange {
         let state = match head {
             Some(head) => {
                 let request = head.map(|()| Arriving::http2(place.reader()));
-                State::Serving(Box::pin(proxy.serve(connection, request)))
+                State::Serving(Box::pin(proxy.serve(connection, request, Teller(Rc::clone(&place)))))
             }
             None => State::Serving(Box::pin(async move { proxy.oversized(&connection, Version::HTTP_2) })),
         };

@@ -73,6 +73,8 @@ impl Heads for Get {
     fn http2(&self) -> Option<Request<()>> {
         Request::builder().uri(format!("http://{}{}", self.0, self.1)).version(Version::HTTP_2).body(()).ok()
     }
+
+    fn interim(&self, _: Response<()>) {}
 }
 
 async fn send(pool: &Pool, path: &'static str) -> Response<AnswerBody> {
