@@ -111,7 +111,9 @@ impl http_body::Body for CallerBody {
     fn size_hint(&self) -> SizeHint {
         let chunk = match &self.first {
             Some(First::Chunk(chunk)) => chunk.len() as u64,
-            Some(First::Trailers(_)) | None => 0,
+            // With a length there is no place for them.
+            Some(First::Trailers(_)) => return SizeHint::default(),
+            None => 0,
         };
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::new();

@@ -6,7 +6,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Version;
 use http::header::EXPECT;
 use http::request::Parts;
 use http_body::{Body as _, Frame};
@@ -57,8 +56,8 @@ pub(super) async fn payload(
     let Some(mut body) = slot.take().filter(|body| !body.is_end_stream()) else {
         return Ok(Sending::whole(Payload::Empty, None));
     };
-    // Who expects `100 Continue` is told so by reading; over HTTP/1.1 there is a look before it goes out anyhow.
-    if parts.version != Version::HTTP_2 || parts.headers.contains_key(EXPECT) {
+    // Who expects `100 Continue` is told so by reading, which is for the upstream to want.
+    if parts.headers.contains_key(EXPECT) {
         return Ok(streaming(None, body, bounds));
     }
     let frame = poll_fn(|cx| Poll::Ready(poll_caller(&mut body, cx))).await;
