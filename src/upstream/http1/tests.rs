@@ -32,13 +32,21 @@ fn listed(fields: &HeaderMap) -> Vec<(String, Vec<u8>)> {
 }
 
 impl Made {
-    fn new(head: &http::response::Parts) -> Made {
-        Made {
-            status: head.status.as_u16(),
-            fields: listed(&head.headers),
-            body: vec![],
-            trailers: vec![],
-            whole: false,
+    async fn of<E>(
+        head: &http::response::Parts,
+        mut next: impl AsyncFnMut() -> Option<Result<Frame<Bytes>, E>>,
+    ) -> Made {
+        let (status, fields) = (head.status.as_u16(), listed(&head.headers));
+        let mut made = Made { status, fields, body: vec![], trailers: vec![], whole: false };
+        loop {
+            match next().await {
+                Some(Ok(frame)) => made.add(frame),
+                None => {
+                    made.whole = true;
+                    return made;
+                }
+                Some(Err(_)) => return made,
+            }
         }
     }
 
@@ -91,18 +99,7 @@ async fn ours(method: &Method, octets: &[u8], piece: usize) -> (Option<Made>, us
         Err(_) => None,
         Ok(answer) => {
             let (head, mut body) = answer.into_parts();
-            let mut made = Made::new(&head);
-            loop {
-                match poll_fn(|cx| body.poll_frame(cx)).await {
-                    Some(Ok(frame)) => made.add(frame),
-                    None => {
-                        made.whole = true;
-                        break;
-                    }
-                    Some(Err(_)) => break,
-                }
-            }
-            Some(made)
+            Some(Made::of(&head, async || poll_fn(|cx| body.poll_frame(cx)).await).await)
         }
     };
     serving.await.expect("served");
@@ -121,18 +118,7 @@ async fn theirs(method: &Method, octets: &[u8], piece: usize) -> Option<Made> {
         Err(_) => None,
         Ok(answer) => {
             let (head, mut body) = answer.into_parts();
-            let mut made = Made::new(&head);
-            loop {
-                match body.frame().await {
-                    Some(Ok(frame)) => made.add(frame),
-                    None => {
-                        made.whole = true;
-                        break;
-                    }
-                    Some(Err(_)) => break,
-                }
-            }
-            Some(made)
+            Some(Made::of(&head, async || body.frame().await).await)
         }
     };
     serving.await.expect("served");
