@@ -107,9 +107,8 @@ impl Error {
     /// A head that is longer than any may be.
     pub(super) fn too_large(limit: usize) -> Error {
         let status = Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        let detail = format!(
-            "the request's head has more than {limit} bytes (limits.head_size) or 100 fields, or announces a body longer than any can be"
-        );
+        let detail =
+            format!("the request's head has more than {limit} bytes (limits.head_size) or 100 fields");
         Error { status, ..Error::new(Reason::Malformed, detail) }
     }
 
