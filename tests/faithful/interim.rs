@@ -2,11 +2,12 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use http::Request;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use super::cell::{in_each, rest};
 use super::http1::Framing;
@@ -121,22 +122,31 @@ async fn answers_before_the_answer_over_http2_pass_too() {
 
 #[tokio::test]
 async fn an_answer_before_the_answer_comes_at_once_and_not_to_http10() {
-    let upstream = peer(|stream| async move {
-        let mut talk = Talk::new(stream);
-        while talk.head().await.is_some() {
-            talk.say("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n").await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            talk.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let heard = Arc::new(Notify::new());
+    let answer = Arc::clone(&heard);
+    let upstream = peer(move |stream| {
+        let answer = Arc::clone(&answer);
+        async move {
+            let mut talk = Talk::new(stream);
+            while talk.head().await.is_some() {
+                talk.say("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n").await;
+                answer.notified().await;
+                talk.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            }
         }
     })
     .await;
     let world = setup().zeebe_rest(upstream.at).start().await;
     let mut caller = Talk::new(TcpStream::connect(world.proxy).await.expect("connected"));
     for (version, first) in [("1.1", " 103 "), ("1.0", " 200 ")] {
+        if version == "1.0" {
+            heard.notify_one();
+        }
         caller.say(format!("GET /v2/x HTTP/{version}\r\nhost: localhost\r\n\r\n")).await;
         let head = in_time("a head", caller.head()).await.expect("a head");
         assert!(head[8..].starts_with(first), "{version}: {head}");
         if version == "1.1" {
+            heard.notify_one();
             assert!(caller.head().await.expect("a head")[8..].starts_with(" 200 "));
         }
     }
