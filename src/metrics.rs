@@ -55,6 +55,19 @@ pub enum Origin {
     Proxy(Reason),
     /// The relay, with a token.
     Relay,
+    /// Nobody: the caller left before.
+    Nobody,
+}
+
+impl Origin {
+    /// The origin's name in logs and labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Origin::Upstream(_) => "upstream",
+            Origin::Proxy(_) | Origin::Relay => "proxy",
+            Origin::Nobody => "none",
+        }
+    }
 }
 
 /// What came of an upstream's refusal of a token.
@@ -79,7 +92,8 @@ const PROTOCOLS: usize = Protocol::ALL.len();
 /// 1xx to 5xx and anything else.
 const CLASSES: usize = 6;
 const RELAYED: usize = CLASSES + Reason::ALL.len();
-const OUTCOMES: usize = RELAYED + 1;
+const UNANSWERED: usize = RELAYED + 1;
+const OUTCOMES: usize = UNANSWERED + 1;
 
 /// One worker's counters. Only that worker writes them, so nothing is contended.
 pub struct Shard {
@@ -127,6 +141,7 @@ impl Shard {
             Origin::Upstream(status) => usize::from(status.as_u16() / 100).clamp(1, CLASSES) - 1,
             Origin::Proxy(reason) => CLASSES + reason as usize,
             Origin::Relay => RELAYED,
+            Origin::Nobody => UNANSWERED,
         };
         add(&self.requests[series * OUTCOMES + outcome], 1);
         let durations = &self.durations[series];
@@ -266,6 +281,7 @@ impl Requests {
                 let (class, origin, reason) = match CLASS_NAMES.get(outcome) {
                     Some(class) => (*class, "upstream", ""),
                     None if outcome == RELAYED => ("2xx", "proxy", ""),
+                    None if outcome == UNANSWERED => ("", "none", ""),
                     None => ("", "proxy", Reason::ALL[outcome - CLASSES].name()),
                 };
                 let labels = [

@@ -208,11 +208,15 @@ impl Proxy {
                 let tracked = Tracked::upstream(body, &head.headers, exchange);
                 Response::from_parts(head, tracked)
             }
-            Ok(Answer::Own(answer)) => answer.map(|body| Tracked::own(body, exchange)),
+            Ok(Answer::Own(answer)) => {
+                exchange.status = Some(answer.status());
+                answer.map(|body| Tracked::own(body, exchange))
+            }
             Err(error) => {
                 audit::refused(self.settings.audit, &error, &exchange);
                 let reply = reply(&error, dialect);
-                exchange.failed(&error, reply.status());
+                exchange.failed(&error);
+                exchange.status = Some(reply.status());
                 reply.map(|body| Tracked::own(body, exchange))
             }
         };
@@ -305,7 +309,7 @@ impl Proxy {
         if let Some(protocol) = rewrite::asked_upgrade(parts).filter(|_| plain) {
             let outbound = Outbound { parts, target, destination, pool, held: route.held, interims, limit };
             let answer = outbound.send_upgrade(&token, &protocol).await?;
-            exchange.status = answer.status();
+            exchange.status = Some(answer.status());
             return Ok(upgraded(answer, origin, route.prefix));
         }
         let kept = self.settings.upstream.replay_buffer;
@@ -329,7 +333,7 @@ impl Proxy {
                 "the upstream switched protocols without being asked",
             ));
         }
-        exchange.status = answer.status();
+        exchange.status = Some(answer.status());
         rewrite::incoming(answer.headers_mut());
         location::map_back(answer.headers_mut(), &origin.address, route.prefix);
         Ok(answer)
@@ -378,7 +382,7 @@ impl Proxy {
             caller: None,
             pass: None,
             place: None,
-            status: StatusCode::OK,
+            status: None,
             grpc_status: None,
             reason: None,
             relayed: false,

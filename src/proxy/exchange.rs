@@ -44,7 +44,8 @@ pub(super) struct Exchange {
     pub(super) pass: Option<Pass>,
     /// Its place among all requests under way.
     pub(super) place: Option<Held>,
-    pub(super) status: StatusCode,
+    /// The answer's; `None` while there is none.
+    pub(super) status: Option<StatusCode>,
     pub(super) grpc_status: Option<u16>,
     pub(super) reason: Option<Reason>,
     /// The relay handed out a token.
@@ -115,11 +116,20 @@ impl OpenExchanges {
 }
 
 impl Exchange {
-    /// The proxy answers by itself.
-    pub(super) fn failed(&mut self, error: &Error, status: StatusCode) {
+    /// What the proxy says by itself.
+    pub(super) fn failed(&mut self, error: &Error) {
         self.reason = Some(error.reason);
         self.detail = Some(error.detail.as_ref().into());
-        self.status = status;
+    }
+
+    /// Who answered.
+    fn origin(&self) -> Origin {
+        match (self.reason, self.status) {
+            (Some(reason), _) => Origin::Proxy(reason),
+            (None, Some(_)) if self.relayed => Origin::Relay,
+            (None, Some(status)) => Origin::Upstream(status),
+            (None, None) => Origin::Nobody,
+        }
     }
 
     /// The upstream refused the token.
@@ -140,7 +150,11 @@ impl Exchange {
     fn wants_line(&self) -> bool {
         match self.log {
             AccessLog::All => true,
-            AccessLog::Errors => self.reason.is_some() || !self.complete || self.status.as_u16() >= 500,
+            AccessLog::Errors => {
+                self.reason.is_some()
+                    || !self.complete
+                    || self.status.is_some_and(|status| status.as_u16() >= 500)
+            }
             AccessLog::Off => false,
         }
     }
@@ -155,9 +169,9 @@ impl Exchange {
             method = self.method.as_ref().map(Method::as_str),
             // Never the query: it belongs to the caller.
             path = self.path.as_ref().map(PathAndQuery::path),
-            status = self.status.as_u16(),
+            status = self.status.as_ref().map(StatusCode::as_u16),
             grpc_status = self.grpc_status,
-            origin = if self.reason.is_some() || self.relayed { "proxy" } else { "upstream" },
+            origin = self.origin().name(),
             reason = self.reason.map(Reason::name),
             detail = self.detail.as_deref(),
             aborted = (!self.complete).then_some(true),
@@ -174,12 +188,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let total = self.started.elapsed();
-        let origin = match self.reason {
-            Some(reason) => Origin::Proxy(reason),
-            None if self.relayed => Origin::Relay,
-            None => Origin::Upstream(self.status),
-        };
-        self.shard.request_ended(self.scope, self.protocol, origin, total);
+        self.shard.request_ended(self.scope, self.protocol, self.origin(), total);
         self.connection.open.end();
         if self.wants_line() {
             self.write_line(total);
@@ -227,7 +236,7 @@ impl Tracked {
             Reason::UpstreamReset,
             "the connection to the upstream was lost in the middle of the answer",
         );
-        self.exchange.failed(&told, self.exchange.status);
+        self.exchange.failed(&told);
         self.exchange.complete = true;
         self.kind = Kind::Over;
         Some(Ok(Frame::trailers(grpc_status(&told))))

@@ -27,7 +27,8 @@ impl Proxy {
     fn unread(&self, connection: &Rc<Connection>, version: Version, error: &Error) -> Response<Tracked> {
         let mut answer = reply(error, Dialect::Rest);
         let mut exchange = self.exchange(Rc::clone(connection), version, Dialect::Rest);
-        exchange.failed(error, answer.status());
+        exchange.failed(error);
+        exchange.status = Some(answer.status());
         if version != Version::HTTP_2 {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

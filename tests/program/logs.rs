@@ -1,9 +1,11 @@
 //! Logs: one access line for each request, JSON where there is no terminal, and never anything secret.
 
+use std::time::Duration;
+
 use camunda_auth_proxy::sandbox::Config;
 use camunda_auth_proxy::secret::Secret;
 
-use super::harness::{Camunda, call, eventually};
+use super::harness::{Caller, Camunda, call, eventually};
 
 #[test]
 fn each_request_has_one_line_at_its_end() {
@@ -35,6 +37,23 @@ fn each_request_has_one_line_at_its_end() {
     let lines = text.lines().count();
     assert_eq!(proxy.lines().len(), lines, "every line is an object: {text}");
     assert_eq!(proxy.lines().iter().filter(|line| line["target"] == "access").count(), 4);
+}
+
+#[test]
+fn a_request_whose_caller_leaves_before_its_answer_is_no_success() {
+    let camunda = Camunda::start();
+    let proxy = camunda.proxy().with("CAMUNDA_PROXY_LOG__ACCESS", "errors").start().ready();
+    camunda.cluster.clear();
+    camunda.cluster.hold_unary(Duration::from_secs(60));
+    let mut caller = Caller::new(proxy.listeners[0]);
+    caller.send("GET", "/v2/topology", &[]).expect("sent");
+    eventually("the request upstream", || (!camunda.cluster.requests().is_empty()).then_some(()));
+    drop(caller);
+    let line = eventually("its line", || proxy.lines().into_iter().find(|line| line["target"] == "access"));
+    assert_eq!((&line["origin"], &line["aborted"]), (&"none".into(), &true.into()), "{line}");
+    assert!(line["status"].is_null() && line["reason"].is_null(), "{line}");
+    let counted = r#"requests_total{scope="zeebe",protocol="http1",code_class="",origin="none",reason=""} 1"#;
+    assert!(proxy.ask("/metrics").body.contains(counted), "{}", proxy.ask("/metrics").body);
 }
 
 #[test]
