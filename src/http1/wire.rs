@@ -17,6 +17,8 @@ use crate::io::{Io, Replayed};
 const FIRST: usize = 16 * 1024;
 /// and more as long as each read is filled. Not for slow readers, whose message waits in it.
 const MOST: usize = 128 * 1024;
+/// Pieces of no more than this together are written as one: the kernel takes longer to take several than copying them does.
+const SMALL: usize = 8 * 1024;
 
 /// The connection.
 pub(crate) struct Wire {
@@ -106,10 +108,15 @@ impl Wire {
     pub(crate) fn poll_write(&self, octets: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut io = self.io.borrow_mut();
         let io = Pin::new(&mut *io);
-        // One piece alone costs the kernel less.
         let mut pieces = octets.iter().filter(|piece| !piece.is_empty());
         let written = match (pieces.next(), pieces.next()) {
             (Some(one), None) => io.poll_write(cx, one),
+            _ if octets.iter().map(|piece| piece.len()).sum::<usize>() <= SMALL => {
+                let mut space = [const { MaybeUninit::uninit() }; SMALL];
+                let mut joined = ReadBuf::uninit(&mut space);
+                octets.iter().for_each(|piece| joined.put_slice(piece));
+                io.poll_write(cx, joined.filled())
+            }
             _ => io.poll_write_vectored(cx, octets),
         };
         self.note(written.is_pending());
