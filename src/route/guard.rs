@@ -19,15 +19,15 @@ pub(super) fn check(path: &str) -> Result<(), &'static str> {
             "the path holds a backslash, a `#`, a space, a control character or one that is not ASCII",
         );
     }
-    let mut segments = segments.split('/').peekable();
+    let mut segments = segments.as_bytes().split(|&octet| octet == b'/').peekable();
     while let Some(segment) = segments.next() {
         // A slash at the very end leaves one empty segment, which means nothing.
         if segment.is_empty() && segments.peek().is_none() {
             break;
         }
-        check_meaning(segment.as_bytes())?;
-        if segment.contains('%') {
-            check_escapes(segment.as_bytes())?;
+        check_meaning(segment)?;
+        if segment.contains(&b'%') {
+            check_escapes(segment)?;
         }
     }
     Ok(())
