@@ -99,15 +99,15 @@ pub(crate) fn take_request(read: &mut BytesMut, max: usize) -> Result<Option<Hea
 
 /// RFC 9112 §6.3, items 3 to 7.
 fn framing(version: Version, fields: &http::HeaderMap) -> Result<Framing, Malformed> {
-    if fields.contains_key(TRANSFER_ENCODING) && fields.contains_key(CONTENT_LENGTH) {
+    let mut said = fields.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = said.next() else {
+        return Ok(if head::is_chunked(version, fields)? { Framing::Chunked } else { Framing::None });
+    };
+    if fields.contains_key(TRANSFER_ENCODING) {
         return Err(Malformed("it has both content-length and transfer-encoding: send one of them"));
     }
-    if head::is_chunked(version, fields)? {
-        return Ok(Framing::Chunked);
-    }
     // More lenient readers take lists and repetitions for one length, and others for their first.
-    let mut said = fields.get_all(CONTENT_LENGTH).iter();
-    if said.next().is_some_and(|first| first.as_bytes().contains(&b',') || said.next().is_some()) {
+    if first.as_bytes().contains(&b',') || said.next().is_some() {
         return Err(Malformed("it tells its content-length more than once"));
     }
     match head::length(fields)? {
