@@ -106,9 +106,9 @@ impl OpenExchanges {
     }
 
     /// One is over.
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self, now: Instant) {
         self.count.set(self.count.get() - 1);
-        self.last_ended.set(Some(Instant::now()));
+        self.last_ended.set(Some(now));
         if self.count() == 0 {
             self.over.notify_one();
         }
@@ -187,9 +187,10 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let total = self.started.elapsed();
+        let now = Instant::now();
+        let total = now - self.started;
         self.shard.request_ended(self.scope, self.protocol, self.origin(), total);
-        self.connection.open.end();
+        self.connection.open.end(now);
         if self.wants_line() {
             self.write_line(total);
         }
