@@ -136,6 +136,10 @@ fn pass(fields: &HeaderMap, http2: bool, mut add: impl FnMut(&HeaderName, &Heade
 
 /// Takes hop-by-hop and framing fields out of an answer.
 pub fn incoming(headers: &mut HeaderMap) {
+    // Most answers have none, and a look at each of their fields costs less than a search for each of these.
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> =
             ConnectionNamed::of(headers).0.iter().filter_map(|name| name.parse().ok()).collect();
@@ -151,6 +155,14 @@ pub fn incoming(headers: &mut HeaderMap) {
     for name in [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE] {
         headers.remove(name);
     }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    name == CONNECTION
+        || name == TRANSFER_ENCODING
+        || name == UPGRADE
+        || name == KEEP_ALIVE
+        || name == PROXY_CONNECTION
 }
 
 /// The protocol that an HTTP/1.1 request asks to switch to; HTTP/2 is not one of them (RFC 9113 §3.1).
