@@ -137,22 +137,19 @@ fn pass(fields: &HeaderMap, http2: bool, mut add: impl FnMut(&HeaderName, &Heade
 /// Takes hop-by-hop and framing fields out of an answer.
 pub fn incoming(headers: &mut HeaderMap) {
     // Most answers have none, and a look at each of their fields costs less than a search for each of these.
-    if !headers.keys().any(is_hop_by_hop) {
-        return;
-    }
-    if headers.contains_key(CONNECTION) {
+    let ending: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    if ending.contains(&CONNECTION) {
         let named: Vec<HeaderName> =
             ConnectionNamed::of(headers).0.iter().filter_map(|name| name.parse().ok()).collect();
         for name in named {
             headers.remove(name);
         }
-        headers.remove(CONNECTION);
     }
-    if headers.remove(TRANSFER_ENCODING).is_some() {
+    if ending.contains(&TRANSFER_ENCODING) {
         // RFC 9112 §6.3: transfer-encoding overrides; both together would make our own server give up.
         headers.remove(CONTENT_LENGTH);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE] {
+    for name in ending {
         headers.remove(name);
     }
 }
