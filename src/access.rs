@@ -16,6 +16,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use http::HeaderValue;
 use http::header::HOST;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
@@ -84,6 +85,8 @@ pub struct Access {
     allowed: Vec<Allowed>,
     origins: Origins,
     bound: Bound,
+    /// What callers usually write, and is known: not read anew with each request.
+    usual: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -149,22 +152,63 @@ impl Access {
             }
         }
         let origins = Origins::new(&config.allowed_origins, &mut mistakes);
+        let port = if let Address::Tcp(address) = bound { Some(address.port()) } else { None };
         let bound = match bound {
             Address::Tcp(address) if !address.ip().is_unspecified() => Bound::To(address.ip().to_canonical()),
             Address::Tcp(_) | Address::Systemd(_) => Bound::Everywhere,
             Address::Unix { .. } => Bound::Unix,
         };
-        if mistakes.is_empty() { Ok(Access { allowed, origins, bound }) } else { Err(mistakes) }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let mut access = Access { allowed, origins, bound, usual: Vec::new() };
+        access.usual = access.usual_names(config, port);
+        Ok(access)
+    }
+
+    /// The names that go without a look at the caller's connection, alone and with the listener's port.
+    fn usual_names(&self, config: &Config, port: Option<u16>) -> Vec<String> {
+        let mut names = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
+        match self.bound {
+            Bound::To(ip) if ip.is_loopback() => {}
+            Bound::To(IpAddr::V6(ip)) => names.push(format!("[{ip}]")),
+            Bound::To(IpAddr::V4(ip)) => names.push(ip.to_string()),
+            Bound::Everywhere | Bound::Unix => {}
+        }
+        names.extend_from_slice(&config.allowed_hosts);
+        let with_port: Vec<String> =
+            port.iter().flat_map(|port| names.iter().map(move |name| format!("{name}:{port}"))).collect();
+        names.extend(with_port);
+        names.retain(|name| Authority::parse(name.as_bytes()).is_ok_and(|name| self.knows(&name, None)));
+        names
     }
 
     /// Admits a request by its head. `local` is our end of its connection, which tells a listener on a wildcard
     /// address by which of the machine's addresses it was reached.
     pub fn admit(&self, head: &Parts, local: Option<SocketAddr>) -> Result<(), Denial> {
-        let authority = authority_of(head)?;
-        match self.knows(&authority, local) {
-            true => self.origins.admit(&head.headers),
-            false => Err(Denial::HostDenied),
+        let (mut hosts, mut host, mut of_page) = (0, None, false);
+        for (name, value) in &head.headers {
+            if name == HOST {
+                (hosts, host) = (hosts + 1, Some(value));
+            }
+            of_page |= origin::is_of_page(name);
         }
+        if hosts > 1 {
+            return Err(Denial::Malformed("the request has several Host fields"));
+        }
+        if !self.is_usual(head, host) && !self.knows(&authority_of(head, host)?, local) {
+            return Err(Denial::HostDenied);
+        }
+        if of_page { self.origins.admit(&head.headers) } else { Ok(()) }
+    }
+
+    fn is_usual(&self, head: &Parts, host: Option<&HeaderValue>) -> bool {
+        let named = match (head.uri.authority(), host) {
+            (Some(authority), None) => authority.as_str().as_bytes(),
+            (None, Some(host)) => host.as_bytes(),
+            _ => return false,
+        };
+        self.usual.iter().any(|usual| usual.as_bytes() == named)
     }
 
     /// Loopback names and addresses go with any port: containers and port-forwards change the port, and a rebinding
@@ -186,16 +230,12 @@ fn is_ipv6_loopback(ip: IpAddr) -> bool {
 }
 
 /// The one authority that a request names, in `:authority` (or an absolute target), in `Host`, or alike in both.
-fn authority_of(head: &Parts) -> Result<Authority<'_>, Denial> {
+fn authority_of<'a>(head: &'a Parts, host: Option<&'a HeaderValue>) -> Result<Authority<'a>, Denial> {
     let malformed = |what| Err(Denial::Malformed(what));
-    let mut fields = head.headers.get_all(HOST).iter();
-    let host = match fields.next() {
+    let host = match host {
         Some(field) => Some(Authority::parse(field.as_bytes()).map_err(Denial::Malformed)?),
         None => None,
     };
-    if fields.next().is_some() {
-        return malformed("the request has several Host fields");
-    }
     let target = match head.uri.authority() {
         Some(authority) => Some(Authority::parse(authority.as_str().as_bytes()).map_err(Denial::Malformed)?),
         None => None,

@@ -8,6 +8,11 @@ use super::Denial;
 /// Browsers say in it how the page that sends a request is related to us (Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// Whether only browsers put this field on requests, for their pages.
+pub(super) fn is_of_page(name: &HeaderName) -> bool {
+    name == ORIGIN || name == SEC_FETCH_SITE
+}
+
 /// The origins whose pages may call.
 #[derive(Clone, Debug)]
 pub(super) struct Origins(Vec<String>);

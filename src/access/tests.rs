@@ -23,6 +23,22 @@ fn admit_host(access: &Access, host: &str) -> Result<(), Denial> {
 }
 
 #[test]
+fn what_is_usual_would_be_known_without_being_so() {
+    let hosts = ["proxy.example", "other.example:9000", "192.0.2.7"];
+    for (bound, usual) in
+        [("127.0.0.1:8080", 11), ("[::1]:8080", 11), ("0.0.0.0:80", 11), ("192.0.2.1:8080", 13)]
+    {
+        let access = access(bound, &hosts, &[]);
+        let plain = Access { usual: Vec::new(), ..access.clone() };
+        assert_eq!(access.usual.len(), usual, "{access:?}");
+        for host in &access.usual {
+            assert_eq!(admit_host(&plain, host), Ok(()), "{host}");
+            assert_eq!(admit_host(&access, host), Ok(()), "{host}");
+        }
+    }
+}
+
+#[test]
 fn a_loopback_listener_knows_loopback_names_and_no_others() {
     for (host, known) in [
         ("localhost", true),
