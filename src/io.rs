@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -42,6 +42,26 @@ macro_rules! delegate {
             }
         }
     };
+}
+
+impl Io {
+    /// Whether nothing has come, not even the end. What has come is lost. Wakes nobody later.
+    pub fn is_silent(&mut self) -> bool {
+        let mut space = [0; 1];
+        match self {
+            // Without a waker to leave behind, these cost a look at what the last event said.
+            Io::Tcp(socket) => would_block(socket.try_read(&mut space)),
+            Io::Unix(socket) => would_block(socket.try_read(&mut space)),
+            Io::TlsClient(_) | Io::TlsServer(_) => {
+                let mut nobody = Context::from_waker(Waker::noop());
+                Pin::new(self).poll_read(&mut nobody, &mut ReadBuf::new(&mut space)).is_pending()
+            }
+        }
+    }
+}
+
+fn would_block(read: io::Result<usize>) -> bool {
+    read.is_err_and(|cause| cause.kind() == io::ErrorKind::WouldBlock)
 }
 
 impl AsyncRead for Io {

@@ -154,11 +154,7 @@ impl Wire {
 
     /// Whether the peer is silent, as it has to be between an answer and the next request; the end is no silence either.
     pub(crate) fn is_silent(&self) -> bool {
-        let mut space = [0; 1];
-        let mut space = ReadBuf::new(&mut space);
-        let mut nobody = Context::from_waker(Waker::noop());
-        self.read.borrow().is_empty()
-            && Pin::new(&mut *self.io.borrow_mut()).poll_read(&mut nobody, &mut space).is_pending()
+        self.read.borrow().is_empty() && self.io.borrow_mut().is_silent()
     }
 
     /// A message has been read: gives back what reading it took.
