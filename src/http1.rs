@@ -16,7 +16,7 @@ mod request;
 mod tests;
 mod wire;
 
-pub(crate) use answer::{is_interim, take_answer, write_answer, write_interim};
+pub(crate) use answer::{Answer, is_interim, take_answer, write_answer, write_interim};
 pub(crate) use decoder::{Decoder, Piece};
 pub(crate) use head::{Framing, keeps_connection};
 pub(crate) use inbound::{Inbound, Incoming, Reader};

@@ -9,16 +9,33 @@ use httparse::Status;
 use hyper::ext::ReasonPhrase;
 
 use super::Malformed;
-use super::head::{self, Framing, MAX_FIELDS, USUAL_HEAD};
+use super::head::{self, Framing, MAX_FIELDS, Tells};
 
+/// Room for most heads. More than this takes the allocator far longer to find.
+const USUAL_HEAD: usize = 1024;
 /// So many octets may the head of an answer have.
 const MAX_HEAD: usize = 128 * 1024;
+
+/// An answer's head.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: Response<()>,
+    pub(super) tells: Tells,
+}
+
+impl Answer {
+    /// Whether the connection goes on after it.
+    pub(crate) fn keeps_connection(&self) -> bool {
+        let (version, fields) = (self.response.version(), self.response.headers());
+        self.tells.keeps_connection(version, fields)
+    }
+}
 
 /// Takes the head of an answer out of what was read; `None` while it is not all there.
 ///
 /// # Errors
 /// When it is no head, or a larger one than anybody sends.
-pub(crate) fn take_answer(read: &mut BytesMut) -> Result<Option<Response<()>>, Malformed> {
+pub(crate) fn take_answer(read: &mut BytesMut) -> Result<Option<Answer>, Malformed> {
     if read.is_empty() {
         return Ok(None);
     }
@@ -39,14 +56,15 @@ pub(crate) fn take_answer(read: &mut BytesMut) -> Result<Option<Response<()>>, M
     let reason = reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
     let places = head::places(read, line.headers);
 
-    let mut answer = Response::new(());
-    *answer.status_mut() = status;
-    *answer.version_mut() = version;
-    *answer.headers_mut() = head::fields_at(&read.split_to(length).freeze(), places)?;
+    let (fields, tells) = head::fields_at(&read.split_to(length).freeze(), places)?;
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    *response.version_mut() = version;
+    *response.headers_mut() = fields;
     if let Some(reason) = reason {
-        answer.extensions_mut().insert(reason);
+        response.extensions_mut().insert(reason);
     }
-    Ok(Some(answer))
+    Ok(Some(Answer { response, tells }))
 }
 
 /// Says nothing of the request yet (RFC 9110 §15.2).
@@ -64,23 +82,35 @@ pub(crate) fn write_answer(
 ) -> BytesMut {
     let mut out = BytesMut::with_capacity(USUAL_HEAD);
     write_line(&mut out, answer);
-    let told = told_length(answer, framing);
+    let (mut has_length, mut has_date) = (false, false);
     for (name, value) in &answer.headers {
-        let replaced = name == CONTENT_LENGTH && told.is_some() || name == CONNECTION && connection.is_some();
-        if !replaced {
+        if name == CONTENT_LENGTH {
+            match framing {
+                Framing::Length(length) if !has_length => match tells_length(value, length) {
+                    true => head::write_field(&mut out, name.as_str(), value.as_bytes()),
+                    false => write_length(&mut out, length),
+                },
+                // RFC 9110 §8.6: an answer to HEAD and one of 304 may say what would have come.
+                Framing::None if answer.status != StatusCode::NO_CONTENT => {
+                    head::write_field(&mut out, name.as_str(), value.as_bytes());
+                }
+                _ => {}
+            }
+            has_length = true;
+        } else if name != CONNECTION || connection.is_none() {
+            has_date |= name == DATE;
             head::write_field(&mut out, name.as_str(), value.as_bytes());
         }
     }
-    if let Some(Some(length)) = told {
-        head::write_field(&mut out, "content-length", HeaderValue::from(length).as_bytes());
-    }
-    if framing == Framing::Chunked {
-        head::write_field(&mut out, "transfer-encoding", b"chunked");
+    match framing {
+        Framing::Length(length) if !has_length => write_length(&mut out, length),
+        Framing::Chunked => head::write_field(&mut out, "transfer-encoding", b"chunked"),
+        _ => {}
     }
     if let Some(connection) = connection {
         head::write_field(&mut out, "connection", connection.as_bytes());
     }
-    if !answer.headers.contains_key(DATE) {
+    if !has_date {
         head::write_field(&mut out, "date", date().as_bytes());
     }
     out.extend_from_slice(b"\r\n");
@@ -104,17 +134,12 @@ fn write_line(out: &mut BytesMut, answer: &response::Parts) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// What is said of the length in place of what the head says itself; `None` when that stays.
-fn told_length(answer: &response::Parts, framing: Framing) -> Option<Option<u64>> {
-    match framing {
-        Framing::Length(length) => {
-            let mut said = answer.headers.get_all(CONTENT_LENGTH).iter();
-            let (first, second) = (said.next(), said.next());
-            let stays = second.is_none() && first.is_some_and(|said| said == HeaderValue::from(length));
-            (!stays).then_some(Some(length))
-        }
-        Framing::Chunked | Framing::Close => Some(None),
-        // RFC 9110 §8.6: an answer to HEAD and one of 304 may say what would have come.
-        Framing::None => (answer.status == StatusCode::NO_CONTENT).then_some(None),
-    }
+/// Whether a field tells this length, once.
+fn tells_length(value: &HeaderValue, length: u64) -> bool {
+    let digits = value.as_bytes().iter().all(u8::is_ascii_digit);
+    digits && value.to_str().is_ok_and(|value| value.parse() == Ok(length))
+}
+
+fn write_length(out: &mut BytesMut, length: u64) {
+    head::write_field(out, "content-length", HeaderValue::from(length).as_bytes());
 }

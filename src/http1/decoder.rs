@@ -1,9 +1,10 @@
 //! Where a body ends, and what of it has come.
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use super::Malformed;
+use super::answer::Answer;
 use super::head::{self, Framing};
 
 /// The line before a chunk, with its extensions, which nobody reads.
@@ -53,14 +54,15 @@ impl Decoder {
     ///
     /// # Errors
     /// When the answer says nothing that can be relied on.
-    pub(crate) fn of_answer(answer: &Response<()>, head: bool) -> Result<Decoder, Malformed> {
-        let chunked = head::is_chunked(answer.version(), answer.headers())?;
-        let status = answer.status();
+    pub(crate) fn of_answer(answer: &Answer, head: bool) -> Result<Decoder, Malformed> {
+        let Answer { response, tells } = answer;
+        let chunked = tells.body && head::is_chunked(response.version(), response.headers())?;
+        let status = response.status();
         let none = head
             || status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         // RFC 9112 §6.3: where both are said, the coding counts.
-        let length = if chunked { None } else { head::length(answer.headers())? };
+        let length = if tells.body && !chunked { head::length(response.headers())? } else { None };
         Ok(match length {
             _ if none => Decoder::Length(0),
             _ if chunked => Decoder::Chunked(Chunk::Size),

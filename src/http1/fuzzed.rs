@@ -45,10 +45,11 @@ pub(crate) fn answers(octets: &[u8]) {
     let head = first & 1 == 1;
     let take = |read: &mut BytesMut| {
         let Some(answer) = take_answer(read).map_err(|_| Unreadable)? else { return Ok(None) };
-        let next = match answer.status().is_informational() {
+        let next = match answer.response.status().is_informational() {
             true => Next::Head,
             false => Next::Body(Decoder::of_answer(&answer, head).map_err(|_| Unreadable)?),
         };
+        let answer = answer.response;
         Ok(Some((answer.status().to_string(), answer.headers().clone(), next)))
     };
     let Some(read) = in_whatever_pieces(octets, usize::from(first >> 1).max(1), false, take) else { return };

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use httparse::{EMPTY_HEADER, Header, Status};
 
@@ -13,8 +13,6 @@ use super::Malformed;
 pub(super) const MAX_FIELDS: usize = 100;
 /// Trailers may have so many octets.
 const MAX_TRAILERS: usize = 16 * 1024;
-/// Room for a head with a token.
-pub(super) const USUAL_HEAD: usize = 2048;
 
 /// Fields, a line each.
 pub(super) fn write_fields(out: &mut BytesMut, fields: &HeaderMap) {
@@ -39,7 +37,8 @@ pub(super) fn take_trailers(read: &mut BytesMut) -> Result<Option<HeaderMap>, Ma
         Status::Partial if read.len() > MAX_TRAILERS => return Err(Malformed("the trailers are too large")),
         Status::Partial => return Ok(None),
     };
-    fields_at(&read.split_to(length).freeze(), places).map(Some)
+    let (fields, _) = fields_at(&read.split_to(length).freeze(), places)?;
+    Ok(Some(fields))
 }
 
 /// How a message tells where its body ends (RFC 9112 §6).
@@ -114,16 +113,37 @@ pub(super) fn place(read: &[u8], part: &[u8]) -> Range<usize> {
     at..at + part.len()
 }
 
+/// Which of the fields that tell of the message and of its connection a head has: one look at each name costs less than a
+/// search for each of these.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tells {
+    /// `content-length` or `transfer-encoding`.
+    pub(super) body: bool,
+    pub(super) connection: bool,
+    pub(super) expect: bool,
+}
+
+impl Tells {
+    /// [`keeps_connection`], of the head that tells this.
+    pub(super) fn keeps_connection(self, version: Version, fields: &HeaderMap) -> bool {
+        if self.connection { keeps_connection(version, fields) } else { version == Version::HTTP_11 }
+    }
+}
+
 /// The values share the octets that were read.
-pub(super) fn fields_at(octets: &Bytes, places: Vec<Place>) -> Result<HeaderMap, Malformed> {
+pub(super) fn fields_at(octets: &Bytes, places: Vec<Place>) -> Result<(HeaderMap, Tells), Malformed> {
     let mut fields = HeaderMap::with_capacity(places.len());
+    let mut tells = Tells::default();
     for (name, value) in places {
         let name = HeaderName::from_bytes(&octets[name]).map_err(|_| Malformed("a field's name is none"))?;
         let value = HeaderValue::from_maybe_shared(octets.slice(value))
             .map_err(|_| Malformed("a field's value has octets that none may have"))?;
+        tells.body |= name == CONTENT_LENGTH || name == TRANSFER_ENCODING;
+        tells.connection |= name == CONNECTION;
+        tells.expect |= name == EXPECT;
         fields.append(name, value);
     }
-    Ok(fields)
+    Ok((fields, tells))
 }
 
 pub(super) fn malformed(error: httparse::Error) -> Malformed {

@@ -10,8 +10,10 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use httparse::Status;
 
 use super::Malformed;
-use super::head::{self, Framing, MAX_FIELDS, USUAL_HEAD};
+use super::head::{self, Framing, MAX_FIELDS};
 
+/// Room for a head with a token.
+const USUAL_HEAD: usize = 2048;
 /// So long may a target be, as the type of targets has it.
 const MAX_TARGET: usize = u16::MAX as usize - 1;
 /// So long may a body be: more does not fit into the signed numbers in which servers count.
@@ -81,10 +83,11 @@ pub(crate) fn take_request(read: &mut BytesMut, max: usize) -> Result<Option<Hea
     let places = head::places(read, line.headers);
     let octets = read.split_to(length).freeze();
     let target = Uri::from_maybe_shared(octets.slice(target)).map_err(|_| Malformed("its target is none"))?;
-    let fields = head::fields_at(&octets, places)?;
-    let framing = framing(version, &fields)?;
-    let keeps_connection = head::keeps_connection(version, &fields);
-    let expects = version == Version::HTTP_11
+    let (fields, tells) = head::fields_at(&octets, places)?;
+    let framing = if tells.body { framing(version, &fields)? } else { Framing::None };
+    let keeps_connection = tells.keeps_connection(version, &fields);
+    let expects = tells.expect
+        && version == Version::HTTP_11
         && fields
             .get(EXPECT)
             .is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"));

@@ -27,7 +27,7 @@ fn read(method: &str, octets: &str) -> Result<(Response<()>, String, Option<Head
             break;
         }
     }
-    Ok((answer, String::from_utf8(body).expect("text"), trailers))
+    Ok((answer.response, String::from_utf8(body).expect("text"), trailers))
 }
 
 fn body(method: &str, octets: &str) -> String {
@@ -93,7 +93,7 @@ fn trailers_come_after_the_last_chunk() {
 fn a_head_is_passed_on_with_every_octet() {
     let octets =
         "HTTP/1.1 418 Short and stout\r\nX-A: one\r\nx-b: t\u{e4}glich \r\nX-a:\t two \r\nempty:\r\n\r\n";
-    let answer = take_answer(&mut BytesMut::from(octets)).unwrap().unwrap();
+    let answer = take_answer(&mut BytesMut::from(octets)).unwrap().unwrap().response;
     assert_eq!(answer.status(), StatusCode::IM_A_TEAPOT);
     let reason = answer.extensions().get::<hyper::ext::ReasonPhrase>().expect("a reason of its own");
     assert_eq!(reason.as_bytes(), b"Short and stout");

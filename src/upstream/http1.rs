@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{Error, Heads, MAX_AGE, Payload, Refused};
 use crate::body;
-use crate::http1::{Decoder, RequestHead, Stopped, Wire, is_interim, keeps_connection, take_answer};
+use crate::http1::{Answer, Decoder, RequestHead, Stopped, Wire, is_interim, take_answer};
 use crate::io::{Io, Replayed};
 
 mod receiving;
@@ -125,18 +125,16 @@ impl Lease {
                 return Err(Refused { again, error: Error::reset(describe(cause)) });
             }
         };
-        let (head, ()) = answer.into_parts();
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Response::from_parts(head, Receiving::switched(self)));
+        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(answer.response.map(|()| Receiving::switched(self)));
         }
-        let answer = Response::from_parts(head, ());
         let decoder = Decoder::of_answer(&answer, is_head);
         let decoder =
             decoder.map_err(|cause| Refused { again: None, error: Error::reset(cause.to_string()) })?;
         let ends_here = unwritten.is_some() || decoder.ends_with_connection();
-        let reusable = !ends_here && keeps_connection(answer.version(), answer.headers());
+        let reusable = !ends_here && answer.keeps_connection();
         let sending = sending.map(|sending| go_on(sending, Rc::clone(&self.wire)));
-        Ok(answer.map(|()| Receiving::new(self, decoder, reusable, sending)))
+        Ok(answer.response.map(|()| Receiving::new(self, decoder, reusable, sending)))
     }
 
     /// Puts the connection back on the stack, unless it is too old.
@@ -166,7 +164,7 @@ struct Calling<'a> {
 }
 
 impl Calling<'_> {
-    fn poll(&mut self, heads: &impl Heads, cx: &mut Context<'_>) -> Poll<io::Result<Response<()>>> {
+    fn poll(&mut self, heads: &impl Heads, cx: &mut Context<'_>) -> Poll<io::Result<Answer>> {
         if let Some(sending) = &mut self.sending {
             match sending.poll(self.wire, cx) {
                 Poll::Pending => {}
@@ -188,8 +186,8 @@ impl Calling<'_> {
         }
         loop {
             match self.wire.with_read(take_answer)? {
-                Some(answer) if is_interim(answer.status()) => {
-                    heads.interim(answer);
+                Some(answer) if is_interim(answer.response.status()) => {
+                    heads.interim(answer.response);
                     continue;
                 }
                 Some(answer) => return Poll::Ready(Ok(answer)),

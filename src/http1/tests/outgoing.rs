@@ -129,13 +129,13 @@ fn an_answer_tells_its_length_once_and_its_date() {
             head(200, &[length, length, ("date", "then")]),
             Framing::Length(5),
             None,
-            "200 OK\r\ndate: then\r\ncontent-length: 5\r\n\r\n",
+            "200 OK\r\ncontent-length: 5\r\ndate: then\r\n\r\n",
         ),
         (
             head(200, &[("content-length", "5, 5"), ("date", "then")]),
             Framing::Length(5),
             None,
-            "200 OK\r\ndate: then\r\ncontent-length: 5\r\n\r\n",
+            "200 OK\r\ncontent-length: 5\r\ndate: then\r\n\r\n",
         ),
         (
             head(200, &[length]),
