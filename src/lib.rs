@@ -49,6 +49,7 @@ pub mod upstream_address;
 
 pub mod allowance;
 pub mod trouble;
+pub mod turn;
 
 mod http1;
 mod http2;

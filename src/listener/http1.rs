@@ -17,11 +17,12 @@ use super::date::date;
 use super::watch::{Order, Watched};
 use crate::body::Arriving;
 use crate::http1::{
-    Framing, Head, Inbound, Incoming, Outgoing, Unreadable, Wire, keeps_connection, write_answer,
+    Framing, Head, Inbound, Incoming, Outgoing, Stopped, Unreadable, Wire, keeps_connection, write_answer,
     write_interim,
 };
 use crate::io::Io;
 use crate::proxy::{Connection, Interims, Tracked};
+use crate::turn::Turn;
 
 /// So much may wait of answers before the answer.
 const MOST_AHEAD: usize = 16 * 1024;
@@ -39,7 +40,7 @@ pub(super) async fn serve(
     let inbound = Rc::new(Inbound::new(io, read.into()));
     let mut caller = Caller { worker, connection, watched, inbound, ahead: Rc::default(), finishing: false };
     loop {
-        match caller.take_turn().await {
+        match caller.serve_one().await {
             Ok(()) => {}
             Err(End::Unreadable(why)) => {
                 let end = caller.refuse(why).await;
@@ -120,7 +121,7 @@ struct Asked {
 
 impl Caller<'_> {
     /// One request and its answer; an error is the end of the connection.
-    async fn take_turn(&mut self) -> Result<(), End> {
+    async fn serve_one(&mut self) -> Result<(), End> {
         let Incoming { head, body } = poll_fn(|cx| self.poll_request(cx)).await?;
         let Head { request, keeps_connection, .. } = head;
         let asked =
@@ -216,6 +217,12 @@ impl Caller<'_> {
         } else {
             Outgoing::streaming(front, framing, body)
         };
+        let mut turn = Turn::default();
+        let gathered = poll_fn(|cx| {
+            outgoing.gather(cx)?;
+            turn.poll(cx).map(Ok::<_, Stopped<_>>)
+        });
+        gathered.await.map_err(|_| End::Lost)?;
         poll_fn(|cx| self.poll_send(&mut outgoing, cx)).await?;
         Ok(keeps)
     }

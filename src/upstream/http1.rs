@@ -18,16 +18,15 @@ use super::{Error, Heads, MAX_AGE, Payload, Refused};
 use crate::body;
 use crate::http1::{Answer, Decoder, RequestHead, Stopped, Wire, is_interim, take_answer};
 use crate::io::{Io, Replayed};
+use crate::turn::Turn;
 
 mod receiving;
 mod sending;
 #[cfg(test)]
 mod tests;
-mod turn;
 
 pub(super) use receiving::Receiving;
 use sending::{Sending, sending, unsent};
-use turn::Turn;
 
 /// A goodbye takes no longer than this.
 const GOODBYE_WAIT: Duration = Duration::from_secs(1);
@@ -111,9 +110,7 @@ impl Lease {
             return Err(Refused { again: None, error: Error::reset(describe(io::Error::from(stopped))) });
         }
         let mut calling = Calling { wire: &self.wire, sending: Some(sending), unwritten: None, heard: false };
-        let mut turn = Turn::default();
         let result = poll_fn(|cx| calling.poll(heads, cx)).await;
-        poll_fn(|cx| turn.poll(cx)).await;
         let Calling { sending, unwritten, heard, .. } = calling;
         let answer = match result {
             Ok(answer) => answer,

@@ -73,6 +73,16 @@ impl Heads for Unheard {
     fn interim(&self, _: Response<()>) {}
 }
 
+/// One request and the head of its answer.
+async fn exchange(
+    lease: Lease,
+    head: RequestHead,
+    payload: Payload,
+    repeatable: bool,
+) -> Result<Response<Receiving>, Refused> {
+    lease.call(head, payload, repeatable).answer(&Unheard).await
+}
+
 fn get(method: &Method) -> RequestHead {
     RequestHead::new(method, &PathAndQuery::from_static("/x"))
 }
@@ -94,7 +104,7 @@ async fn ours(method: &Method, octets: &[u8], piece: usize) -> (Option<Made>, us
     let (client, server) = UnixStream::pair().expect("sockets");
     let serving = tokio::task::spawn_local(answer(server, octets.to_vec(), piece));
     let idle = Rc::new(Idle::default());
-    let exchange = idle.open(Io::Unix(client)).exchange(get(method), Payload::Empty, false, &Unheard);
+    let exchange = exchange(idle.open(Io::Unix(client)), get(method), Payload::Empty, false);
     let made = match exchange.await {
         Err(_) => None,
         Ok(answer) => {
@@ -229,8 +239,7 @@ async fn used(after: &[u8]) -> (Rc<Idle>, UnixStream) {
     let (client, mut server) = UnixStream::pair().expect("sockets");
     let idle = Rc::new(Idle::default());
     server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("written");
-    let answer =
-        idle.open(Io::Unix(client)).exchange(get(&Method::GET), Payload::Empty, false, &Unheard).await;
+    let answer = exchange(idle.open(Io::Unix(client)), get(&Method::GET), Payload::Empty, false).await;
     assert!(answer.is_ok_and(|answer| answer.body().is_end_stream()));
     server.write_all(after).await.expect("written");
     (idle, server)
@@ -263,7 +272,7 @@ async fn a_request_that_was_not_written_at_all_comes_back_with_its_body() {
     drop(server);
     let lease = Rc::new(Idle::default()).open(Io::Unix(client));
     let body = Payload::Whole(Bytes::from_static(b"body"));
-    let refused = lease.exchange(get(&Method::POST), body, false, &Unheard).await.err().expect("no answer");
+    let refused = exchange(lease, get(&Method::POST), body, false).await.err().expect("no answer");
     assert!(matches!(refused.again, Some(Payload::Whole(body)) if body == "body"));
 }
 
@@ -277,7 +286,7 @@ async fn a_used_connection_that_ends_without_a_word_may_have_done_nothing() {
                 let (client, mut server) = UnixStream::pair().expect("sockets");
                 let mut lease = Rc::new(Idle::default()).open(Io::Unix(client));
                 lease.reused = reused;
-                let exchange = lease.exchange(get(&Method::GET), Payload::Empty, repeatable, &Unheard);
+                let exchange = exchange(lease, get(&Method::GET), Payload::Empty, repeatable);
                 let read = async move {
                     let mut request = [0; 99];
                     server.read(&mut request).await.expect("a request")
@@ -295,7 +304,7 @@ async fn who_waits_for_an_answer_holds_no_memory_for_it() {
     let (client, _server) = UnixStream::pair().expect("sockets");
     let lease = Rc::new(Idle::default()).open(Io::Unix(client));
     let wire = Rc::clone(&lease.wire);
-    let mut exchange = std::pin::pin!(lease.exchange(get(&Method::GET), Payload::Empty, false, &Unheard));
+    let mut exchange = std::pin::pin!(exchange(lease, get(&Method::GET), Payload::Empty, false));
     let mut cx = Context::from_waker(Waker::noop());
     for _ in 0..3 {
         assert!(Pin::new(&mut exchange).poll(&mut cx).is_pending());
@@ -314,7 +323,7 @@ async fn a_request_whose_body_breaks_off_is_not_sent_again() {
     let body = CallerBody::new(None, Arriving::http1(reader));
     let (client, _server) = UnixStream::pair().expect("sockets");
     let lease = Rc::new(Idle::default()).open(Io::Unix(client));
-    let refused = lease.exchange(get(&Method::POST), Payload::Streaming(body), false, &Unheard).await;
+    let refused = exchange(lease, get(&Method::POST), Payload::Streaming(body), false).await;
     let refused = refused.err().expect("no answer");
     assert!(refused.again.is_none(), "what is left of its body looks like a whole one");
     let told = refused.error.to_string();
