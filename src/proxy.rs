@@ -49,7 +49,6 @@ pub use reply::{Dialect, NAME, reply};
 
 use exchange::Exchange;
 use outbound::Outbound;
-use request_body::Sending;
 
 /// What a worker needs to serve requests.
 pub struct Proxy {
@@ -173,60 +172,63 @@ impl Proxy {
     }
 
     /// Answers one request, whatever happens. `interims` is told what comes before the answer.
-    pub async fn serve(
+    pub fn serve(
         self: Rc<Proxy>,
         connection: Rc<Connection>,
         request: Request<Arriving>,
         interims: impl Interims,
-    ) -> Response<Tracked> {
-        let (mut parts, body) = request.into_parts();
+    ) -> impl Future<Output = Response<Tracked>> {
+        // Taken apart before the future is made: what an `async fn` makes of its arguments lies in its future beside them.
+        let (parts, body) = request.into_parts();
         let mut body = Some(body);
-        let version = parts.version;
-        let dialect = dialect(&parts);
-        let mut exchange = self.exchange(Rc::clone(&connection), version, dialect);
-        exchange.method = Some(parts.method.clone());
-        exchange.path = parts.uri.path_and_query().cloned();
-        let result = match self.enter(&mut exchange) {
-            Err(error) => Err(error),
-            Ok(()) if relay::is_asked(parts.uri.path()) => {
-                self.relay(&connection, &parts, &mut body, &mut exchange).await.map(Answer::Own)
-            }
-            Ok(()) => tokio::select! {
-                biased;
-                answer = self.forward(&connection, &mut parts, &mut body, &mut exchange, &interims) => {
-                    answer.map(Answer::Upstream)
+        async move {
+            let version = parts.version;
+            let dialect = dialect(&parts);
+            let mut exchange = self.exchange(Rc::clone(&connection), version, dialect);
+            exchange.method = Some(parts.method.clone());
+            exchange.path = parts.uri.path_and_query().cloned();
+            let result = match self.enter(&mut exchange) {
+                Err(error) => Err(error),
+                Ok(()) if relay::is_asked(parts.uri.path()) => {
+                    Box::pin(self.relay(&connection, &parts, &mut body, &mut exchange)).await.map(Answer::Own)
                 }
-                () = self.stopped.notified() => Err(Error::draining()),
-            },
-        };
-        // Who is not understood once is not listened to again: what follows may be read in two ways as well.
-        let ends = connection.turned_away
-            || matches!(&result, Err(error) if error.reason == Reason::Malformed && error.oauth.is_none());
-        let mut response = match result {
-            Ok(Answer::Upstream(answer)) => {
-                let (head, body) = answer.into_parts();
-                let tracked = Tracked::upstream(body, &head.headers, exchange);
-                Response::from_parts(head, tracked)
+                Ok(()) => tokio::select! {
+                    biased;
+                    answer = self.forward(&connection, &parts, &mut body, &mut exchange, &interims) => {
+                        answer.map(Answer::Upstream)
+                    }
+                    () = self.stopped.notified() => Err(Error::draining()),
+                },
+            };
+            // Who is not understood once is not listened to again: what follows may be read in two ways as well.
+            let ends = connection.turned_away
+                || matches!(&result, Err(error) if error.reason == Reason::Malformed && error.oauth.is_none());
+            let mut response = match result {
+                Ok(Answer::Upstream(answer)) => {
+                    let (head, body) = answer.into_parts();
+                    let tracked = Tracked::upstream(body, &head.headers, exchange);
+                    Response::from_parts(head, tracked)
+                }
+                Ok(Answer::Own(answer)) => {
+                    exchange.status = Some(answer.status());
+                    answer.map(|body| Tracked::own(body, exchange))
+                }
+                Err(error) => {
+                    audit::refused(self.settings.audit, &error, &exchange);
+                    let reply = reply(&error, dialect);
+                    exchange.failed(&error);
+                    exchange.status = Some(reply.status());
+                    reply.map(|body| Tracked::own(body, exchange))
+                }
+            };
+            if version != Version::HTTP_2 {
+                *response.version_mut() = Version::HTTP_11;
+                if (self.draining.get() || ends) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
             }
-            Ok(Answer::Own(answer)) => {
-                exchange.status = Some(answer.status());
-                answer.map(|body| Tracked::own(body, exchange))
-            }
-            Err(error) => {
-                audit::refused(self.settings.audit, &error, &exchange);
-                let reply = reply(&error, dialect);
-                exchange.failed(&error);
-                exchange.status = Some(reply.status());
-                reply.map(|body| Tracked::own(body, exchange))
-            }
-        };
-        if version != Version::HTTP_2 {
-            *response.version_mut() = Version::HTTP_11;
-            if (self.draining.get() || ends) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
+            response
         }
-        response
     }
 
     /// Takes a place among the requests under way, before anything else is done for this one.
@@ -265,19 +267,20 @@ impl Proxy {
     async fn forward(
         &self,
         connection: &Connection,
-        parts: &mut Parts,
+        parts: &Parts,
         body: &mut Option<Arriving>,
         exchange: &mut Exchange,
         interims: &dyn Interims,
     ) -> Result<Response<AnswerBody>, Error> {
-        let deadline = grpc_timeout(parts).map(|timeout| exchange.started + timeout);
-        let requested = route::target(parts)?.clone();
+        let grpc = exchange.dialect == Dialect::Grpc;
+        let deadline =
+            if grpc { grpc_timeout(parts) } else { None }.map(|timeout| exchange.started + timeout);
+        let requested = route::target(parts)?;
         rewrite::refuse(parts)?;
         connection.door.access.admit(parts, connection.local)?;
         exchange.caller = self.known(connection, parts)?;
 
         let pools = self.current();
-        let grpc = exchange.dialect == Dialect::Grpc;
         let (door, routes) = (&connection.door, &pools.destinations.routes);
         let route = routes.find(&parts.method, requested.as_str(), grpc, door.scope, door.secrets)?;
         exchange.scope = Some(route.scope);
@@ -295,11 +298,12 @@ impl Proxy {
 
         let token = self.token(destination, deadline, exchange).await?;
         exchange.generation = token.generation();
+        let got = exchange.started + exchange.waited;
         self.shard.authorized(route.scope, parts.headers.contains_key(AUTHORIZATION));
 
         let origin = &destination.origin;
         let base = if route.leg == Leg::Grpc { "" } else { &origin.address.base_path };
-        let target = route.upstream_path(base, &requested)?;
+        let target = route.upstream_path(base, requested)?;
 
         let limit =
             deadline.or_else(|| (!grpc).then(|| exchange.started + self.settings.upstream.response_timeout));
@@ -308,25 +312,31 @@ impl Proxy {
         let plain = !grpc && body.as_ref().is_none_or(http_body::Body::is_end_stream);
         if let Some(protocol) = rewrite::asked_upgrade(parts).filter(|_| plain) {
             let outbound = Outbound { parts, target, destination, pool, held: route.held, interims, limit };
-            let answer = outbound.send_upgrade(&token, &protocol).await?;
+            // Boxed, as are a replay, the relay and the wait for a token: few requests come there, and the others need not
+            // have room for that.
+            let answer = Box::pin(outbound.send_upgrade(&token, got, &protocol)).await?;
             exchange.status = Some(answer.status());
             return Ok(upgraded(answer, origin, route.prefix));
         }
         let kept = self.settings.upstream.replay_buffer;
         let silence = (!grpc).then_some(self.settings.body_timeout);
         let bounds = request_body::Bounds { kept, all: &self.replays, silence };
-        let sending = request_body::payload(parts, body, &bounds).await?;
-        let Sending { payload, copy, patience, held: _held } = sending;
-        let whole = payload.again_within(kept);
+        let mut sending = request_body::payload(parts, body, &bounds).await?;
+        let whole = sending.payload.again_within(kept);
         let outbound = Outbound { parts, target, destination, pool, held: route.held, interims, limit };
-        let answer = match outbound.send(&token, payload).await {
-            Err(_) if patience.is_some_and(|patience| patience.is_lost()) => return Err(Error::stalled()),
+        let answer = match outbound.send(&token, got, &mut sending.payload).await {
+            Err(_) if sending.is_stalled() => return Err(Error::stalled()),
             answer => answer?,
         };
         // What has not been sent by now is not here in full, and need not be kept any longer.
-        let again = whole.or_else(|| copy.as_ref()?.take().map(Payload::Whole));
-        let wait = self.settings.token_wait;
-        let mut answer = replay::settle(answer, &outbound, &token, again, wait, exchange).await?;
+        let again = whole.or_else(|| sending.copy.as_ref()?.take().map(Payload::Whole));
+        let mut answer = match replay::refused(&answer, &outbound, &token, exchange) {
+            None => answer,
+            Some(refused) => {
+                let wait = self.settings.token_wait;
+                Box::pin(refused.settle(answer, &outbound, again, wait, exchange)).await?
+            }
+        };
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::new(
                 Reason::UpstreamReset,
@@ -361,15 +371,16 @@ impl Proxy {
             return Ok(token);
         }
         let until = Instant::now() + self.settings.token_wait;
-        let token = destination.tokens.wait(deadline.map_or(until, |deadline| until.min(deadline))).await;
+        let until = deadline.map_or(until, |deadline| until.min(deadline));
+        let token = Box::pin(destination.tokens.wait(until)).await;
         exchange.waited = exchange.started.elapsed();
         Ok(token?)
     }
 
-    fn exchange(&self, connection: Rc<Connection>, version: Version, dialect: Dialect) -> Exchange {
+    fn exchange(&self, connection: Rc<Connection>, version: Version, dialect: Dialect) -> Box<Exchange> {
         connection.open.begin();
         self.shard.request_began();
-        Exchange {
+        Box::new(Exchange {
             shard: Arc::clone(&self.shard),
             connection,
             log: self.settings.access_log,
@@ -392,7 +403,7 @@ impl Proxy {
             waited: Duration::ZERO,
             attempts: 1,
             complete: false,
-        }
+        })
     }
 
     /// The pools of the current destinations; made anew when those were swapped.

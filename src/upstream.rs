@@ -199,8 +199,10 @@ pub trait Heads {
 }
 
 /// A request body, by how much of it is known.
+#[derive(Default)]
 pub enum Payload {
     /// None.
+    #[default]
     Empty,
     /// The whole of it: can be sent again.
     Whole(Bytes),

@@ -200,7 +200,8 @@ impl Drop for Exchange {
 /// The body of an answer with its exchange's record.
 pub struct Tracked {
     kind: Kind,
-    exchange: Exchange,
+    // Boxed: an answer is handed on more than once on its way.
+    exchange: Box<Exchange>,
 }
 
 enum Kind {
@@ -210,11 +211,11 @@ enum Kind {
 }
 
 impl Tracked {
-    pub(super) fn own(body: Body, exchange: Exchange) -> Tracked {
+    pub(super) fn own(body: Body, exchange: Box<Exchange>) -> Tracked {
         Tracked { kind: Kind::Own(body), exchange }
     }
 
-    pub(super) fn upstream(body: AnswerBody, headers: &HeaderMap, mut exchange: Exchange) -> Tracked {
+    pub(super) fn upstream(body: AnswerBody, headers: &HeaderMap, mut exchange: Box<Exchange>) -> Tracked {
         exchange.note_grpc_status(headers);
         Tracked { kind: Kind::Upstream(body), exchange }
     }

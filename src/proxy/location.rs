@@ -7,6 +7,10 @@ use crate::upstream_address::UpstreamAddress;
 
 /// Maps `location` and the paths of cookies back.
 pub(super) fn map_back(headers: &mut HeaderMap, upstream: &UpstreamAddress, prefix: &str) {
+    // As with hop-by-hop fields: most answers have neither.
+    if !headers.keys().any(|name| name == LOCATION || name == SET_COOKIE) {
+        return;
+    }
     if let Some(local) = headers.get(LOCATION).and_then(|location| local_location(location, upstream, prefix))
     {
         headers.insert(LOCATION, local);

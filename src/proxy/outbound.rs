@@ -41,13 +41,14 @@ pub(super) struct Outbound<'a> {
 }
 
 impl Outbound<'_> {
-    /// Sends it with this token, or with a newer one when this one ends before there is a connection.
+    /// Sends it with this token, which was got then, or with a newer one when this one ends before there is a connection.
     pub(super) async fn send(
         &self,
         token: &Arc<Token>,
-        payload: Payload,
+        got: Instant,
+        payload: &mut Payload,
     ) -> Result<Response<AnswerBody>, Error> {
-        let heads = Heads { outbound: self, token, got: Instant::now(), protocol: None };
+        let heads = Heads { outbound: self, token, got, protocol: None };
         self.in_time(pin!(self.pool.send(&self.parts.method, self.held, payload, &heads))).await
     }
 
@@ -55,9 +56,10 @@ impl Outbound<'_> {
     pub(super) async fn send_upgrade(
         &self,
         token: &Arc<Token>,
+        got: Instant,
         protocol: &HeaderValue,
     ) -> Result<Response<AnswerBody>, Error> {
-        let heads = Heads { outbound: self, token, got: Instant::now(), protocol: Some(protocol) };
+        let heads = Heads { outbound: self, token, got, protocol: Some(protocol) };
         self.in_time(pin!(self.pool.send_upgrade(&heads))).await
     }
 

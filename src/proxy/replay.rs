@@ -47,80 +47,95 @@ enum Refusal {
     TokenOrTenant,
 }
 
-/// The answer to the request, or to its replay when that could be made.
-///
-/// # Errors
-/// When the replay gets no answer.
-pub(super) async fn settle(
-    answer: Response<AnswerBody>,
-    outbound: &Outbound<'_>,
-    token: &Arc<Token>,
-    again: Option<Payload>,
-    wait: Duration,
-    exchange: &mut Exchange,
-) -> Result<Response<AnswerBody>, Error> {
-    let names_tenant = outbound.parts.headers.contains_key(TENANT);
-    let refusal = refusal(&answer, names_tenant, exchange.dialect);
+/// An answer that refuses its request because of the token.
+pub(super) struct Refused<'a> {
+    refusal: Refusal,
+    tokens: &'a TokenSource,
+    generation: u64,
+}
+
+/// What an answer says of the token that its request was sent with: noted when it is good news.
+pub(super) fn refused<'a>(
+    answer: &Response<AnswerBody>,
+    outbound: &Outbound<'a>,
+    token: &Token,
+    exchange: &Exchange,
+) -> Option<Refused<'a>> {
+    let names_tenant = || outbound.parts.headers.contains_key(TENANT);
+    let refusal = refusal(answer, names_tenant, exchange.dialect);
     let Authorizer::Tokens(tokens) = &outbound.destination.tokens else {
         // There is no other field to send.
         if refusal.is_some() {
             exchange.unauthorized(Unauthorized::Passed);
         }
-        return Ok(answer);
+        return None;
     };
-    let Some(refusal) = refusal else {
-        if is_accepted(&answer) {
-            tokens.accepted(token.generation());
-        }
-        return Ok(answer);
-    };
-    let until = Instant::now() + wait;
-    let until = outbound.limit.map_or(until, |limit| until.min(limit));
-    let (next, action) = next_token(tokens, token.generation(), refusal, again.is_some(), until).await;
-    let (Some(next), Some(payload)) = (next, again) else {
-        exchange.unauthorized(action);
-        return Ok(answer);
-    };
-    exchange.unauthorized(Unauthorized::Replayed);
-    exchange.attempts = 2;
-    exchange.generation = next.generation();
-    tokio::task::spawn_local(drain(answer.into_body()));
-    // Boxed, as few requests come here: a request that waits for its first answer need not have room for it.
-    let answer = Box::pin(outbound.send(&next, payload)).await?;
-    if self::refusal(&answer, false, exchange.dialect) == Some(Refusal::Token) {
-        if refusal == Refusal::Token {
-            // Nothing comes of it now, but it counts.
-            let _ = tokens.rejected(next.generation());
-        }
-    } else if is_accepted(&answer) {
-        tokens.helped(next.generation());
+    let generation = token.generation();
+    if refusal.is_none() && is_accepted(answer, exchange.dialect) {
+        tokens.accepted(generation);
     }
-    Ok(answer)
+    Some(Refused { refusal: refusal?, tokens, generation })
 }
 
-/// The token to replay with, or else what came of the refusal.
-async fn next_token(
-    tokens: &TokenSource,
-    generation: u64,
-    refusal: Refusal,
-    replayable: bool,
-    until: Instant,
-) -> (Option<Arc<Token>>, Unauthorized) {
-    if refusal == Refusal::TokenOrTenant {
-        return (tokens.other_than(generation), Unauthorized::Passed);
-    }
-    match tokens.rejected(generation) {
-        Verdict::Newer(token) => (Some(token), Unauthorized::Passed),
-        Verdict::Renewing if replayable => {
-            (tokens.renewed(generation, until).await, Unauthorized::RenewedOnly)
+impl Refused<'_> {
+    /// The answer to the request's replay, or the refusal when that could not be made.
+    ///
+    /// # Errors
+    /// When the replay gets no answer.
+    pub(super) async fn settle(
+        self,
+        answer: Response<AnswerBody>,
+        outbound: &Outbound<'_>,
+        again: Option<Payload>,
+        wait: Duration,
+        exchange: &mut Exchange,
+    ) -> Result<Response<AnswerBody>, Error> {
+        let until = Instant::now() + wait;
+        let until = outbound.limit.map_or(until, |limit| until.min(limit));
+        let (next, action) = self.next_token(again.is_some(), until).await;
+        let (Some(next), Some(mut payload)) = (next, again) else {
+            exchange.unauthorized(action);
+            return Ok(answer);
+        };
+        exchange.unauthorized(Unauthorized::Replayed);
+        exchange.attempts = 2;
+        exchange.generation = next.generation();
+        tokio::task::spawn_local(drain(answer.into_body()));
+        let answer = outbound.send(&next, Instant::now(), &mut payload).await?;
+        if refusal(&answer, || false, exchange.dialect) == Some(Refusal::Token) {
+            if self.refusal == Refusal::Token {
+                // Nothing comes of it now, but it counts.
+                let _ = self.tokens.rejected(next.generation());
+            }
+        } else if is_accepted(&answer, exchange.dialect) {
+            self.tokens.helped(next.generation());
         }
-        Verdict::Renewing => (None, Unauthorized::RenewedOnly),
-        Verdict::TooSoon => (None, Unauthorized::Passed),
-        Verdict::Paused => (None, Unauthorized::BreakerOpen),
+        Ok(answer)
+    }
+
+    /// The token to replay with, or else what came of the refusal.
+    async fn next_token(&self, replayable: bool, until: Instant) -> (Option<Arc<Token>>, Unauthorized) {
+        let (tokens, generation) = (self.tokens, self.generation);
+        if self.refusal == Refusal::TokenOrTenant {
+            return (tokens.other_than(generation), Unauthorized::Passed);
+        }
+        match tokens.rejected(generation) {
+            Verdict::Newer(token) => (Some(token), Unauthorized::Passed),
+            Verdict::Renewing if replayable => {
+                (tokens.renewed(generation, until).await, Unauthorized::RenewedOnly)
+            }
+            Verdict::Renewing => (None, Unauthorized::RenewedOnly),
+            Verdict::TooSoon => (None, Unauthorized::Passed),
+            Verdict::Paused => (None, Unauthorized::BreakerOpen),
+        }
     }
 }
 
-fn refusal(answer: &Response<AnswerBody>, names_tenant: bool, dialect: Dialect) -> Option<Refusal> {
+fn refusal(
+    answer: &Response<AnswerBody>,
+    names_tenant: impl FnOnce() -> bool,
+    dialect: Dialect,
+) -> Option<Refusal> {
     let headers = answer.headers();
     if answer.status() == StatusCode::UNAUTHORIZED {
         return (!is_about_caller(headers)).then_some(Refusal::Token);
@@ -132,7 +147,7 @@ fn refusal(answer: &Response<AnswerBody>, names_tenant: bool, dialect: Dialect) 
     let told = headers.get(GRPC_MESSAGE).and_then(|message| message.to_str().ok()).unwrap_or_default();
     let told = percent_encoding::percent_decode_str(told).decode_utf8_lossy();
     let named = ABOUT_THE_TOKEN.iter().any(|beginning| told.starts_with(beginning));
-    Some(if names_tenant && !named { Refusal::TokenOrTenant } else { Refusal::Token })
+    Some(if !named && names_tenant() { Refusal::TokenOrTenant } else { Refusal::Token })
 }
 
 /// Whether it is another proxy of this kind that does not know us as a caller.
@@ -145,8 +160,9 @@ fn is_about_caller(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the upstream took the token. A gRPC call whose answer has an open head has reached its handler.
-fn is_accepted(answer: &Response<AnswerBody>) -> bool {
-    answer.status().is_success() && answer.headers().get(GRPC_STATUS).is_none_or(|status| status == "0")
+fn is_accepted(answer: &Response<AnswerBody>, dialect: Dialect) -> bool {
+    let passed = || answer.headers().get(GRPC_STATUS).is_none_or(|status| status == "0");
+    answer.status().is_success() && (dialect == Dialect::Rest || passed())
 }
 
 /// Reads a refusal to its end, within bounds, so that its connection is not lost with it.

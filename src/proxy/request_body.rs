@@ -25,14 +25,19 @@ pub(super) struct Sending {
     /// Fills as the body goes out.
     pub(super) copy: Option<Rc<Copy>>,
     /// With the caller, where it may not be silent for ever.
-    pub(super) patience: Option<Rc<Patience>>,
+    patience: Option<Rc<Patience>>,
     /// The share of a whole body in what all requests may keep.
-    pub(super) held: Option<Held>,
+    _held: Option<Held>,
 }
 
 impl Sending {
     fn whole(payload: Payload, held: Option<Held>) -> Sending {
-        Sending { payload, copy: None, patience: None, held }
+        Sending { payload, copy: None, patience: None, _held: held }
+    }
+
+    /// Whether the caller was silent for too long.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.patience.as_ref().is_some_and(|patience| patience.is_lost())
     }
 }
 
@@ -89,5 +94,5 @@ fn streaming(first: Option<Frame<Bytes>>, rest: Arriving, bounds: &Bounds<'_>) -
     if let Some(copy) = &copy {
         body = body.copied_to(Rc::clone(copy));
     }
-    Sending { payload: Payload::Streaming(body), copy, patience, held: None }
+    Sending { payload: Payload::Streaming(body), copy, patience, _held: None }
 }

@@ -47,7 +47,7 @@ struct Resting {
 pub(super) struct Lease {
     idle: Rc<Idle>,
     wire: Rc<Wire>,
-    /// Whether it has carried a request before: only such a connection can have been closed unnoticed.
+    /// Whether it has carried a request before.
     reused: bool,
 }
 
@@ -85,53 +85,14 @@ impl Resting {
 }
 
 impl Lease {
-    /// Sends one request. `repeatable` is a request without a body whose method may be repeated.
-    ///
-    /// # Errors
-    /// With the body, when the request may go out once more: it was not written at all, or it is `repeatable` and met a
-    /// connection that had just been closed.
-    pub(super) async fn exchange(
-        self,
-        head: RequestHead,
-        payload: Payload,
-        repeatable: bool,
-        heads: &impl Heads,
-    ) -> Result<Response<Receiving>, Refused> {
+    /// One request, which goes out as its answer is asked for. `repeatable` is one without a body whose method may be
+    /// repeated.
+    pub(super) fn call(self, head: RequestHead, payload: Payload, repeatable: bool) -> Call {
         let is_head = head.is_head();
-        let mut sending = sending(head, payload);
-        // What has come of the body by the next turn goes out with the head, in one write; and of a body that is wrong from
-        // its start, nothing does.
-        let mut turn = Turn::default();
-        let gathered = poll_fn(|cx| {
-            sending.gather(cx)?;
-            turn.poll(cx).map(Ok::<_, Stopped<body::Error>>)
-        });
-        if let Err(stopped) = gathered.await {
-            return Err(Refused { again: None, error: Error::reset(describe(io::Error::from(stopped))) });
-        }
-        let mut calling = Calling { wire: &self.wire, sending: Some(sending), unwritten: None, heard: false };
-        let result = poll_fn(|cx| calling.poll(heads, cx)).await;
-        let Calling { sending, unwritten, heard, .. } = calling;
-        let answer = match result {
-            Ok(answer) => answer,
-            Err(cause) => {
-                let unsent = sending.filter(|sending| !sending.has_begun()).and_then(unsent);
-                // RFC 9110 §9.2.2: without a sign of processing, only what is idempotent is repeated.
-                let closed = self.reused && !heard && is_lost(&cause);
-                let again = unsent.or_else(|| (closed && repeatable).then_some(Payload::Empty));
-                return Err(Refused { again, error: Error::reset(describe(cause)) });
-            }
-        };
-        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(answer.response.map(|()| Receiving::switched(self)));
-        }
-        let decoder = Decoder::of_answer(&answer, is_head);
-        let decoder =
-            decoder.map_err(|cause| Refused { again: None, error: Error::reset(cause.to_string()) })?;
-        let ends_here = unwritten.is_some() || decoder.ends_with_connection();
-        let reusable = !ends_here && answer.keeps_connection();
-        let sending = sending.map(|sending| go_on(sending, Rc::clone(&self.wire)));
-        Ok(answer.response.map(|()| Receiving::new(self, decoder, reusable, sending)))
+        // Only a connection that has carried a request before can have been closed unnoticed.
+        let repeatable = repeatable && self.reused;
+        let sending = Some(sending(head, payload));
+        Call { lease: Some(self), is_head, repeatable, sending, unwritten: None, heard: false }
     }
 
     /// Puts the connection back on the stack, unless it is too old.
@@ -150,8 +111,11 @@ impl Lease {
 }
 
 /// A request whose answer has not begun.
-struct Calling<'a> {
-    wire: &'a Wire,
+pub(super) struct Call {
+    /// `None` once the answer has begun.
+    lease: Option<Lease>,
+    is_head: bool,
+    repeatable: bool,
     /// `None` once all of it has gone, or as much as the connection took.
     sending: Option<Sending>,
     /// Why the connection took no more.
@@ -160,10 +124,36 @@ struct Calling<'a> {
     heard: bool,
 }
 
-impl Calling<'_> {
+impl Call {
+    /// Sends the request, and waits for the head of its answer. Once.
+    ///
+    /// # Errors
+    /// With the body, when the request may go out once more: it was not written at all, or it is repeatable and met a
+    /// connection that had just been closed.
+    // Not `self`: taken as it is, it would lie twice in the future of each request, for as long as the upstream takes.
+    pub(super) async fn answer(&mut self, heads: &impl Heads) -> Result<Response<Receiving>, Refused> {
+        // What has come of the body by the next turn goes out with the head, in one write; and of a body that is wrong from
+        // its start, nothing does.
+        let mut turn = Turn::default();
+        let gathered = poll_fn(|cx| {
+            if let Some(sending) = &mut self.sending {
+                sending.gather(cx)?;
+            }
+            turn.poll(cx).map(Ok::<_, Stopped<body::Error>>)
+        });
+        if let Err(stopped) = gathered.await {
+            return Err(Refused { again: None, error: Error::reset(describe(io::Error::from(stopped))) });
+        }
+        match poll_fn(|cx| self.poll(heads, cx)).await {
+            Ok(answer) => self.begin(answer),
+            Err(cause) => Err(self.refused(cause)),
+        }
+    }
+
     fn poll(&mut self, heads: &impl Heads, cx: &mut Context<'_>) -> Poll<io::Result<Answer>> {
+        let Some(lease) = &self.lease else { return Poll::Pending };
         if let Some(sending) = &mut self.sending {
-            match sending.poll(self.wire, cx) {
+            match sending.poll(&lease.wire, cx) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.sending = None,
                 // Never again: what is left of such a body looks like a whole one.
@@ -182,7 +172,7 @@ impl Calling<'_> {
             }
         }
         loop {
-            match self.wire.with_read(take_answer)? {
+            match lease.wire.with_read(take_answer)? {
                 Some(answer) if is_interim(answer.response.status()) => {
                     heads.interim(answer.response);
                     continue;
@@ -190,7 +180,7 @@ impl Calling<'_> {
                 Some(answer) => return Poll::Ready(Ok(answer)),
                 None => {}
             }
-            let filled = match ready!(self.wire.poll_fill(cx)) {
+            let filled = match ready!(lease.wire.poll_fill(cx)) {
                 Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
                 filled => filled,
             };
@@ -199,6 +189,28 @@ impl Calling<'_> {
                 Err(cause) => return Poll::Ready(Err(self.unwritten.take().unwrap_or(cause))),
             }
         }
+    }
+
+    /// The answer has begun; the rest of the request goes on beside it.
+    fn begin(&mut self, answer: Answer) -> Result<Response<Receiving>, Refused> {
+        let Some(lease) = self.lease.take() else { return Err(Refused { again: None, error: Error::Stale }) };
+        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(answer.response.map(|()| Receiving::switched(lease)));
+        }
+        let decoder = Decoder::of_answer(&answer, self.is_head)
+            .map_err(|cause| Refused { again: None, error: Error::reset(cause.to_string()) })?;
+        let ends_here = self.unwritten.is_some() || decoder.ends_with_connection();
+        let reusable = !ends_here && answer.keeps_connection();
+        let sending = self.sending.take().map(|sending| go_on(sending, Rc::clone(&lease.wire)));
+        Ok(answer.response.map(|()| Receiving::new(lease, decoder, reusable, sending)))
+    }
+
+    fn refused(&mut self, cause: io::Error) -> Refused {
+        let unsent = self.sending.take().filter(|sending| !sending.has_begun()).and_then(unsent);
+        // RFC 9110 §9.2.2: without a sign of processing, only what is idempotent is repeated.
+        let closed = !self.heard && is_lost(&cause);
+        let again = unsent.or_else(|| (closed && self.repeatable).then_some(Payload::Empty));
+        Refused { again, error: Error::reset(describe(cause)) }
     }
 }
 

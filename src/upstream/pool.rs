@@ -72,7 +72,8 @@ impl Pool {
         }
     }
 
-    /// Sends a request, and once more where that cannot do anything twice. `held` keeps a stream that lives long apart.
+    /// Sends a request, and once more where that cannot do anything twice; takes its payload. `held` keeps a stream that
+    /// lives long apart.
     ///
     /// # Errors
     /// When no connection could be made, the last one broke before an answer began, or there was no head to send.
@@ -80,7 +81,7 @@ impl Pool {
         &self,
         method: &Method,
         held: bool,
-        mut payload: Payload,
+        payload: &mut Payload,
         heads: &impl Heads,
     ) -> Result<Response<AnswerBody>, Error> {
         let mut tries = 1;
@@ -88,7 +89,7 @@ impl Pool {
             // A lost connection may have been lost to this request, and have taken others with it: one is enough.
             match self.try_send(method, held, payload, heads, tries == 1).await {
                 Ok(answer) => return Ok(answer),
-                Err(Refused { again: Some(again), .. }) if tries < TRIES => payload = again,
+                Err(Refused { again: Some(again), .. }) if tries < TRIES => *payload = again,
                 Err(refused) => return Err(refused.error),
             }
             tries += 1;
@@ -102,11 +103,8 @@ impl Pool {
     pub async fn send_upgrade(&self, heads: &impl Heads) -> Result<Response<AnswerBody>, Error> {
         let lease = Box::pin(self.connect_http1()).await?;
         let request = heads.http1().ok_or(Error::Stale)?;
-        lease
-            .exchange(request, Payload::Empty, false, heads)
-            .await
-            .map(AnswerBody::http1)
-            .map_err(|refused| refused.error)
+        let mut call = lease.call(request, Payload::Empty, false);
+        call.answer(heads).await.map(AnswerBody::http1).map_err(|refused| refused.error)
     }
 
     /// Closes what has been idle or open for too long.
@@ -120,7 +118,7 @@ impl Pool {
         &self,
         method: &Method,
         held: bool,
-        payload: Payload,
+        payload: &mut Payload,
         heads: &impl Heads,
         first: bool,
     ) -> Result<Response<AnswerBody>, Refused> {
@@ -128,15 +126,17 @@ impl Pool {
         if self.speaks_http2().unwrap_or(true) {
             let set = if held { &self.held } else { &self.calls };
             if let Some(lease) = self.stream(set).await.map_err(never_sent)? {
-                let head = heads.http2().ok_or_else(|| never_sent(Error::Stale))?;
-                return stream::exchange(lease, head, payload, repeatable, heads)
-                    .await
-                    .map(AnswerBody::http2);
+                let mut call = {
+                    let head = heads.http2().ok_or_else(|| never_sent(Error::Stale))?;
+                    stream::Call::begin(lease, &head, std::mem::take(payload), repeatable)?
+                };
+                return call.answer(heads).await.map(AnswerBody::http2);
             }
         }
         let lease = self.connection(!first).await.map_err(never_sent)?;
         let head = heads.http1().ok_or_else(|| never_sent(Error::Stale))?;
-        lease.exchange(head, payload, repeatable, heads).await.map(AnswerBody::http1)
+        let mut call = lease.call(head, std::mem::take(payload), repeatable);
+        call.answer(heads).await.map(AnswerBody::http1)
     }
 
     fn speaks_http2(&self) -> Option<bool> {

@@ -16,50 +16,53 @@ use super::{Error, Heads, Payload, Refused};
 use crate::http1::is_interim;
 use crate::http2::{Failure, Finish};
 
-/// Sends one request in the place that `lease` is. `repeatable` is a request without a body whose method may be repeated.
-///
-/// # Errors
-/// With the body, when all of it that was sent is still here and the request may go out once more: the peer provably did
-/// not process it, or it is `repeatable` and its connection was lost, which had been good for others before.
-pub(super) async fn exchange(
-    lease: Lease,
-    head: Request<()>,
-    payload: Payload,
-    repeatable: bool,
-    heads: &impl Heads,
-) -> Result<Response<Receiving>, Refused> {
-    let again = payload.again();
-    if let Err(failure) = lease.open(&head, matches!(payload, Payload::Empty)) {
-        return Err(Refused { again: Some(payload), error: Error::from_http2(&failure) });
-    }
-    let (repeatable, lease) = (repeatable && lease.is_reused(), Rc::new(lease));
-    let pump = match payload {
-        Payload::Empty => None,
-        Payload::Whole(bytes) => {
-            // It goes as the windows open; a failure shows in the response.
-            lease.send(bytes, Finish::End);
-            None
-        }
-        Payload::Streaming(body) => Some(Pump::new(Rc::clone(&lease), body)),
-    };
-    Calling { pump, lease: Some(lease) }.answer(again, repeatable, heads).await
-}
-
 /// A request whose answer has not begun. Dropping it cancels the stream.
-struct Calling {
+pub(super) struct Call {
     pump: Option<Pump>,
     /// `None` once there is nothing to cancel.
     lease: Option<Rc<Lease>>,
+    repeatable: bool,
+    again: Option<Payload>,
 }
 
-impl Calling {
-    async fn answer(
-        mut self,
-        again: Option<Payload>,
+impl Call {
+    /// Sends one request in the place that `lease` is. `repeatable` is one without a body whose method may be repeated.
+    ///
+    /// # Errors
+    /// With the body, when the stream cannot be opened.
+    pub(super) fn begin(
+        lease: Lease,
+        head: &Request<()>,
+        payload: Payload,
         repeatable: bool,
-        heads: &impl Heads,
-    ) -> Result<Response<Receiving>, Refused> {
-        let Some(lease) = self.lease.clone() else { return Err(Refused { again, error: Error::Stale }) };
+    ) -> Result<Call, Refused> {
+        let again = payload.again();
+        if let Err(failure) = lease.open(head, matches!(payload, Payload::Empty)) {
+            return Err(Refused { again: Some(payload), error: Error::from_http2(&failure) });
+        }
+        let (repeatable, lease) = (repeatable && lease.is_reused(), Rc::new(lease));
+        let pump = match payload {
+            Payload::Empty => None,
+            Payload::Whole(bytes) => {
+                // It goes as the windows open; a failure shows in the response.
+                lease.send(bytes, Finish::End);
+                None
+            }
+            Payload::Streaming(body) => Some(Pump::new(Rc::clone(&lease), body)),
+        };
+        Ok(Call { pump, lease: Some(lease), repeatable, again })
+    }
+
+    /// Waits for the head of the answer. Once.
+    ///
+    /// # Errors
+    /// With the body, when all of it that was sent is still here and the request may go out once more: the peer provably did
+    /// not process it, or it is repeatable and its connection was lost, which had been good for others before.
+    // Not `self`: taken as it is, it would lie twice in the future of each request, for as long as the upstream takes.
+    pub(super) async fn answer(&mut self, heads: &impl Heads) -> Result<Response<Receiving>, Refused> {
+        let Some(lease) = self.lease.clone() else {
+            return Err(Refused { again: self.again.take(), error: Error::Stale });
+        };
         let result = poll_fn(|cx| self.poll(&lease, heads, cx)).await;
         self.lease = None;
         match result {
@@ -72,9 +75,9 @@ impl Calling {
             }
             Err(failure) => {
                 let again = match self.pump.take() {
-                    _ if !(failure.is_unprocessed() || repeatable && failure.is_lost()) => None,
+                    _ if !(failure.is_unprocessed() || self.repeatable && failure.is_lost()) => None,
                     Some(pump) => pump.into_body().rewound().map(Payload::Streaming),
-                    None => again,
+                    None => self.again.take(),
                 };
                 Err(Refused { again, error: Error::from_http2(&failure) })
             }
@@ -99,7 +102,7 @@ impl Calling {
     }
 }
 
-impl Drop for Calling {
+impl Drop for Call {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
             lease.abandon();

@@ -62,7 +62,8 @@ async fn ask(scope: Scope, address: &UpstreamAddress, config: &ScopeConfig) -> O
     let target = PathAndQuery::try_from(format!("{}{path}", address.base_path)).ok()?;
     let pool = Pool::new(Arc::clone(&origin), upstream::Config::default());
     let heads = Heads { parts: Request::new(()).into_parts().0, target, origin };
-    let answer = pool.send(&Method::GET, false, Payload::Empty, &heads);
+    let mut payload = Payload::Empty;
+    let answer = pool.send(&Method::GET, false, &mut payload, &heads);
     Some(tokio::time::timeout(TIMEOUT, answer).await.ok()?.ok()?.status())
 }
 

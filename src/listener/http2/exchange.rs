@@ -34,10 +34,6 @@ pub(super) struct Exchange {
     state: State,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lies in its task, and one more box would be one for each request"
-)]
 enum State {
     /// Boxed, so that it is given back while a long answer is sent.
     Serving(Pin<Box<dyn Future<Output = Response<Tracked>>>>),

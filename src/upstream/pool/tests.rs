@@ -79,7 +79,7 @@ impl Heads for Get {
 
 async fn send(pool: &Pool, path: &'static str) -> Response<AnswerBody> {
     let heads = Get(pool.origin.authority.clone(), PathAndQuery::from_static(path));
-    pool.send(&Method::GET, false, Payload::Empty, &heads).await.expect("an answer")
+    pool.send(&Method::GET, false, &mut Payload::Empty, &heads).await.expect("an answer")
 }
 
 async fn get(pool: &Pool) {
