@@ -117,8 +117,8 @@ pub(super) fn place(read: &[u8], part: &[u8]) -> Range<usize> {
 /// search for each of these.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tells {
-    /// `content-length` or `transfer-encoding`.
-    pub(super) body: bool,
+    pub(super) length: bool,
+    pub(super) coding: bool,
     pub(super) connection: bool,
     pub(super) expect: bool,
 }
@@ -138,7 +138,8 @@ pub(super) fn fields_at(octets: &Bytes, places: Vec<Place>) -> Result<(HeaderMap
         let name = HeaderName::from_bytes(&octets[name]).map_err(|_| Malformed("a field's name is none"))?;
         let value = HeaderValue::from_maybe_shared(octets.slice(value))
             .map_err(|_| Malformed("a field's value has octets that none may have"))?;
-        tells.body |= name == CONTENT_LENGTH || name == TRANSFER_ENCODING;
+        tells.length |= name == CONTENT_LENGTH;
+        tells.coding |= name == TRANSFER_ENCODING;
         tells.connection |= name == CONNECTION;
         tells.expect |= name == EXPECT;
         fields.append(name, value);

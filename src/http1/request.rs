@@ -4,13 +4,13 @@ use std::fmt;
 use std::mem::MaybeUninit;
 
 use bytes::BytesMut;
-use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use httparse::Status;
 
 use super::Malformed;
-use super::head::{self, Framing, MAX_FIELDS};
+use super::head::{self, Framing, MAX_FIELDS, Tells};
 
 /// Room for a head with a token.
 const USUAL_HEAD: usize = 2048;
@@ -84,7 +84,7 @@ pub(crate) fn take_request(read: &mut BytesMut, max: usize) -> Result<Option<Hea
     let octets = read.split_to(length).freeze();
     let target = Uri::from_maybe_shared(octets.slice(target)).map_err(|_| Malformed("its target is none"))?;
     let (fields, tells) = head::fields_at(&octets, places)?;
-    let framing = if tells.body { framing(version, &fields)? } else { Framing::None };
+    let framing = framing(version, &fields, tells)?;
     let keeps_connection = tells.keeps_connection(version, &fields);
     let expects = tells.expect
         && version == Version::HTTP_11
@@ -101,16 +101,18 @@ pub(crate) fn take_request(read: &mut BytesMut, max: usize) -> Result<Option<Hea
 }
 
 /// RFC 9112 §6.3, items 3 to 7.
-fn framing(version: Version, fields: &http::HeaderMap) -> Result<Framing, Malformed> {
-    let mut said = fields.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = said.next() else {
-        return Ok(if head::is_chunked(version, fields)? { Framing::Chunked } else { Framing::None });
-    };
-    if fields.contains_key(TRANSFER_ENCODING) {
+fn framing(version: Version, fields: &http::HeaderMap, tells: Tells) -> Result<Framing, Malformed> {
+    if !tells.length {
+        let chunked = tells.coding && head::is_chunked(version, fields)?;
+        return Ok(if chunked { Framing::Chunked } else { Framing::None });
+    }
+    if tells.coding {
         return Err(Malformed("it has both content-length and transfer-encoding: send one of them"));
     }
+    let mut said = fields.get_all(CONTENT_LENGTH).iter();
+    let listed = said.next().is_some_and(|first| first.as_bytes().contains(&b','));
     // More lenient readers take lists and repetitions for one length, and others for their first.
-    if first.as_bytes().contains(&b',') || said.next().is_some() {
+    if listed || said.next().is_some() {
         return Err(Malformed("it tells its content-length more than once"));
     }
     match head::length(fields)? {
