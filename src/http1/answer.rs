@@ -86,10 +86,12 @@ pub(crate) fn write_answer(
     for (name, value) in &answer.headers {
         if name == CONTENT_LENGTH {
             match framing {
-                Framing::Length(length) if !has_length => match tells_length(value, length) {
-                    true => head::write_field(&mut out, name.as_str(), value.as_bytes()),
-                    false => write_length(&mut out, length),
-                },
+                Framing::Length(length) if !has_length => {
+                    match head::number(value.as_bytes()) == Some(length) {
+                        true => head::write_field(&mut out, name.as_str(), value.as_bytes()),
+                        false => write_length(&mut out, length),
+                    }
+                }
                 // RFC 9110 §8.6: an answer to HEAD and one of 304 may say what would have come.
                 Framing::None if answer.status != StatusCode::NO_CONTENT => {
                     head::write_field(&mut out, name.as_str(), value.as_bytes());
@@ -132,12 +134,6 @@ fn write_line(out: &mut BytesMut, answer: &response::Parts) {
     let usual = || answer.status.canonical_reason().unwrap_or_default().as_bytes();
     out.extend_from_slice(reason.unwrap_or_else(usual));
     out.extend_from_slice(b"\r\n");
-}
-
-/// Whether a field tells this length, once.
-fn tells_length(value: &HeaderValue, length: u64) -> bool {
-    let digits = value.as_bytes().iter().all(u8::is_ascii_digit);
-    digits && value.to_str().is_ok_and(|value| value.parse() == Ok(length))
 }
 
 fn write_length(out: &mut BytesMut, length: u64) {

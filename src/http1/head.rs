@@ -58,10 +58,8 @@ pub(crate) enum Framing {
 pub(super) fn length(fields: &HeaderMap) -> Result<Option<u64>, Malformed> {
     let mut length = None;
     for value in fields.get_all(CONTENT_LENGTH) {
-        for one in value.as_bytes().split(|&octet| octet == b',').map(<[u8]>::trim_ascii) {
-            let digits = !one.is_empty() && one.iter().all(u8::is_ascii_digit);
-            let one = std::str::from_utf8(one).ok().filter(|_| digits).and_then(|one| one.parse().ok());
-            let one = one.ok_or(Malformed("its content-length is no number"))?;
+        for one in value.as_bytes().split(|&octet| octet == b',') {
+            let one = number(one.trim_ascii()).ok_or(Malformed("its content-length is no number"))?;
             if length.is_some_and(|length| length != one) {
                 return Err(Malformed("it has two lengths"));
             }
@@ -69,6 +67,15 @@ pub(super) fn length(fields: &HeaderMap) -> Result<Option<u64>, Malformed> {
         }
     }
     Ok(length)
+}
+
+/// The number that these digits are; `None` where there is anything else.
+pub(super) fn number(octets: &[u8]) -> Option<u64> {
+    let add = |number: u64, &octet: &u8| {
+        let digit = octet.is_ascii_digit().then(|| u64::from(octet - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    };
+    if octets.is_empty() { None } else { octets.iter().try_fold(0, add) }
 }
 
 /// Whether the body comes in chunks. No other coding is known (RFC 9112 §6.1), and none at all to HTTP/1.0.

@@ -224,7 +224,8 @@ fn is_dropped_outgoing(name: &HeaderName) -> bool {
             is_any(text, &HOP)
         }
         b't' | b'c' => {
-            text.contains('_') && is_any(text, &["transfer-encoding", "content-length", "content-type"])
+            text.as_bytes().contains(&b'_')
+                && is_any(text, &["transfer-encoding", "content-length", "content-type"])
         }
         _ => false,
     }
