@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::header::{AUTHORIZATION, CONNECTION};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -49,6 +49,8 @@ pub use reply::{Dialect, NAME, reply};
 
 use exchange::Exchange;
 use outbound::Outbound;
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// What a worker needs to serve requests.
 pub struct Proxy {
@@ -444,7 +446,7 @@ fn dialect(parts: &Parts) -> Dialect {
 
 /// A caller's deadline: at most eight digits and a unit (gRPC over HTTP/2, Requests).
 fn grpc_timeout(parts: &Parts) -> Option<Duration> {
-    let text = parts.headers.get("grpc-timeout")?.to_str().ok()?;
+    let text = parts.headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let n: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
     match unit {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::Connection;
 use super::error::Error;
-use super::reply::{Dialect, grpc_status};
+use super::reply::{Dialect, GRPC_STATUS, grpc_status};
 use crate::access::{Caller, Pass};
 use crate::allowance::Held;
 use crate::body::{self, Body};
@@ -141,7 +141,7 @@ impl Exchange {
 
     fn note_grpc_status(&mut self, headers: &HeaderMap) {
         if self.dialect == Dialect::Grpc
-            && let Some(status) = headers.get("grpc-status")
+            && let Some(status) = headers.get(GRPC_STATUS)
         {
             self.grpc_status = status.to_str().ok().and_then(|status| status.parse().ok());
         }

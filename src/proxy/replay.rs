@@ -22,15 +22,13 @@ use tokio::time::Instant;
 use super::error::Error;
 use super::exchange::Exchange;
 use super::outbound::Outbound;
-use super::reply::{Dialect, NAME, PROXY_STATUS};
+use super::reply::{Dialect, GRPC_MESSAGE, GRPC_STATUS, NAME, PROXY_STATUS};
 use crate::metrics::Unauthorized;
 use crate::oauth::{Authorizer, Token, TokenSource, Verdict};
 use crate::reason::Reason;
 use crate::upstream::{AnswerBody, Payload};
 
 const TENANT: HeaderName = HeaderName::from_static("camunda-physical-tenant");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// How Zeebe's gateway begins when it means the token.
 const ABOUT_THE_TOKEN: [&str; 2] = ["Expected bearer token", "Failed to parse bearer token"];
 /// So much of the refusal is read, for so long, so that its connection can be used again.

@@ -72,8 +72,8 @@ pub const NAME: &str = "camunda-auth-proxy";
 
 /// RFC 9209.
 pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+pub(super) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(super) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// What is percent-encoded in `grpc-message`: all but printable ASCII, and the percent sign.
 const GRPC_MESSAGE_SET: &AsciiSet = &CONTROLS.add(b'%');

@@ -6,6 +6,7 @@ use super::Corrupt;
 /// The symbol that must not occur: only its first bits fill the last octet.
 const END: u16 = 256;
 const LONGEST: usize = 30;
+const SHORTEST: usize = 5;
 
 /// How many bits each symbol has.
 #[rustfmt::skip]
@@ -80,29 +81,35 @@ impl Code {
 }
 
 /// Appends what `coded` stands for to `out`.
-pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), Corrupt> {
-    let mut octets = coded.iter();
-    // The low `held` bits of `bits` are still to be read.
+pub(super) fn decode(mut coded: &[u8], out: &mut Vec<u8>) -> Result<(), Corrupt> {
+    out.reserve(coded.len() * 8 / SHORTEST);
+    // The next bits, from the top, and how many of them there are.
     let (mut bits, mut held) = (0u64, 0u32);
     loop {
-        while held <= 32 {
-            let Some(next) = octets.next() else { break };
-            bits = bits << 8 | u64::from(*next);
-            held += 8;
+        if let Some((four, rest)) = coded.split_first_chunk().filter(|_| held <= 32) {
+            bits |= u64::from(u32::from_be_bytes(*four)) << (32 - held);
+            (held, coded) = (held + 32, rest);
         }
-        if held == 0 {
-            return Ok(());
+        while let Some((one, rest)) = coded.split_first().filter(|_| held <= 56) {
+            bits |= u64::from(*one) << (56 - held);
+            (held, coded) = (held + 8, rest);
+        }
+        // The common ones, and nothing else is done for them.
+        while held >= 8
+            && let (symbol, length @ 1..) = CODE.short[(bits >> 56) as usize]
+        {
+            out.push(symbol);
+            (bits, held) = (bits << length, held - u32::from(length));
+        }
+        if held < LONGEST as u32 && !coded.is_empty() {
+            continue;
         }
         // What is missing at the end is taken for padding, which is ones.
-        let ahead = match held {
-            32.. => (bits >> (held - 32)) as u32,
-            _ => (bits << (32 - held)) as u32 | u32::MAX >> held,
-        };
+        let ahead = (bits >> 32) as u32 | u32::MAX.checked_shr(held).unwrap_or(0);
         let (symbol, length) = CODE.find(ahead);
         if length > held {
             // RFC 7541 §5.2: less than an octet of padding, all of it the beginning of the symbol that ends.
-            let padding = (1u64 << held) - 1;
-            return match held < 8 && bits & padding == padding {
+            return match held < 8 && ahead == u32::MAX {
                 true => Ok(()),
                 false => Err(Corrupt("a Huffman code is cut off")),
             };
@@ -111,7 +118,7 @@ pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), Corrupt> {
             return Err(Corrupt("a Huffman code has an end inside"));
         }
         out.push(symbol as u8);
-        held -= length;
+        (bits, held) = (bits << length, held - length);
     }
 }
 
