@@ -151,7 +151,7 @@ impl Call {
     }
 
     fn poll(&mut self, heads: &impl Heads, cx: &mut Context<'_>) -> Poll<io::Result<Answer>> {
-        let Some(lease) = &self.lease else { return Poll::Pending };
+        let Some(lease) = &self.lease else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         if let Some(sending) = &mut self.sending {
             match sending.poll(&lease.wire, cx) {
                 Poll::Pending => {}
