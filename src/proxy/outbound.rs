@@ -49,7 +49,7 @@ impl Outbound<'_> {
         payload: &mut Payload,
     ) -> Result<Response<AnswerBody>, Error> {
         let heads = Heads { outbound: self, token, got, protocol: None };
-        self.in_time(pin!(self.pool.send(&self.parts.method, self.held, payload, &heads))).await
+        in_time(self.limit, pin!(self.pool.send(&self.parts.method, self.held, payload, &heads))).await
     }
 
     /// Sends it as one that asks for another protocol.
@@ -60,21 +60,22 @@ impl Outbound<'_> {
         protocol: &HeaderValue,
     ) -> Result<Response<AnswerBody>, Error> {
         let heads = Heads { outbound: self, token, got, protocol: Some(protocol) };
-        self.in_time(pin!(self.pool.send_upgrade(&heads))).await
+        in_time(self.limit, pin!(self.pool.send_upgrade(&heads))).await
     }
+}
 
-    // Pinned by the caller: taken as it is, it would lie in this future twice, for as long as the upstream takes.
-    async fn in_time(
-        &self,
-        answer: Pin<&mut impl Future<Output = Result<Response<AnswerBody>, upstream::Error>>>,
-    ) -> Result<Response<AnswerBody>, Error> {
-        match self.limit {
-            Some(limit) => match tokio::time::timeout_at(limit, answer).await {
-                Ok(answer) => Ok(answer?),
-                Err(_) => Err(Error::upstream_timeout()),
-            },
-            None => Ok(answer.await?),
-        }
+/// The answer, if it comes by then. What fails later has run out of time, whatever it says itself: a gRPC server that keeps the
+/// same deadline resets its stream in that very moment.
+// Pinned by the caller: taken as it is, it would lie in this future twice, for as long as the upstream takes.
+async fn in_time<T>(
+    limit: Option<Instant>,
+    answer: Pin<&mut impl Future<Output = Result<T, upstream::Error>>>,
+) -> Result<T, Error> {
+    let Some(limit) = limit else { return Ok(answer.await?) };
+    match tokio::time::timeout_at(limit, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) if Instant::now() < limit => Err(error.into()),
+        Ok(Err(_)) | Err(_) => Err(Error::upstream_timeout()),
     }
 }
 
@@ -118,5 +119,26 @@ impl upstream::Heads for Heads<'_> {
         rewrite::incoming(head.headers_mut());
         head.headers_mut().remove(CONTENT_LENGTH);
         self.outbound.interims.tell(&head.into_parts().0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reason::Reason;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_resets_a_call_when_its_time_is_over_has_let_it_run_out() {
+        for (passes, told) in
+            [(9, Reason::UpstreamReset), (10, Reason::UpstreamTimeout), (11, Reason::UpstreamTimeout)]
+        {
+            let limit = Instant::now() + Duration::from_millis(10);
+            let reset = async {
+                tokio::time::advance(Duration::from_millis(passes)).await;
+                Err::<(), _>(upstream::Error::Reset("reset".to_owned()))
+            };
+            let error = in_time(Some(limit), pin!(reset)).await.expect_err("a reset");
+            assert_eq!(error.reason, told, "after {passes} ms");
+        }
     }
 }
