@@ -293,10 +293,7 @@ impl Proxy {
             exchange.pass = Some(caller.enter()?);
         }
         audit::let_in(self.settings.audit, exchange);
-        let (at, destination) = pools
-            .destinations
-            .find(route.scope, route.leg)
-            .ok_or_else(|| Error::scope_not_granted(route.scope))?;
+        let (at, destination) = pools.destinations.find(route.scope, route.leg)?;
 
         let token = self.token(destination, deadline, exchange).await?;
         exchange.generation = token.generation();

@@ -120,6 +120,19 @@ async fn a_scope_that_is_not_granted_is_denied() {
 }
 
 #[tokio::test]
+async fn a_scope_of_which_one_address_is_missing_is_not_said_to_be_denied() {
+    let only_grpc: fn(&str) -> bool = |line| !line.contains("ZEEBE_REST") && !line.contains("CLUSTER");
+    let world = setup().credentials(only_grpc).start().await;
+    let told = world.get("/v2/topology").await;
+    assert_problem(&told, 403, "scope_not_granted");
+    let problem = told.json();
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("no REST address") && detail.contains("scopes.zeebe.address"), "{detail}");
+    let called = world.http2().await.grpc(TOPOLOGY, &[], message(&[])).await.expect("an answer");
+    assert_eq!(called.grpc_status(), Some(0), "{called:?}");
+}
+
+#[tokio::test]
 async fn what_must_not_pass_is_refused_before_it_reaches_anybody() {
     let world = setup()
         .toml("[[listener]]\naddress = \"127.0.0.1:0\"\nscope = \"operate\"\n")

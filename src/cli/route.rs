@@ -135,13 +135,12 @@ fn decide(settings: &Settings, head: &Parts, caller: Option<&str>) -> Result<Val
         judged.map_err(|denial| refused(denial.into()))?;
     }
     let scope = settings.scopes.get(&route.scope);
-    let address = scope.and_then(|scope| match route.leg {
+    let scope = scope.ok_or_else(|| refused(proxy::Error::scope_not_granted(route.scope)))?;
+    let address = match route.leg {
         Leg::Grpc => scope.grpc_address.as_ref(),
         Leg::Rest => scope.address.as_ref(),
-    });
-    let (Some(scope), Some(address)) = (scope, address) else {
-        return Err(refused(proxy::Error::scope_not_granted(route.scope)));
     };
+    let address = address.ok_or_else(|| refused(proxy::Error::no_address(route.scope, route.leg)))?;
     let base = if route.leg == Leg::Grpc { "" } else { &address.base_path };
     let path = route.upstream_path(base, requested).map_err(|refusal| refused(refusal.into()))?;
     let explanation = route.explain();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::error::Error;
 use crate::oauth::{Authorizer, TokenSource};
 use crate::route::{Leg, RouteTable};
 use crate::scope::Scope;
@@ -37,10 +38,17 @@ impl Destinations {
         self.places.push(destination);
     }
 
-    /// The destination of a scope's leg, with its place in [`Destinations::all`]; `None` when it is not granted.
-    pub fn find(&self, scope: Scope, leg: Leg) -> Option<(usize, &Destination)> {
-        let at = self.index[scope as usize][leg as usize]?;
-        Some((at, &self.places[at]))
+    /// The destination of a scope's leg, with its place in [`Destinations::all`].
+    ///
+    /// # Errors
+    /// When the scope is not granted, or has no address of this leg.
+    pub fn find(&self, scope: Scope, leg: Leg) -> Result<(usize, &Destination), Error> {
+        let legs = &self.index[scope as usize];
+        match legs[leg as usize] {
+            Some(at) => Ok((at, &self.places[at])),
+            None if legs.iter().any(Option::is_some) => Err(Error::no_address(scope, leg)),
+            None => Err(Error::scope_not_granted(scope)),
+        }
     }
 
     /// Each scope that has tokens, with their source.

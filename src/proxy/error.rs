@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::access::{CallerDenial, Denial};
 use crate::oauth::{Cause, Unavailable};
 use crate::reason::Reason;
-use crate::route::Refusal;
+use crate::route::{Leg, Refusal};
 use crate::scope::Scope;
 use crate::upstream;
 
@@ -101,6 +101,18 @@ impl Error {
             format!(
                 "the credentials do not grant the scope `{scope}`: create a client with that scope in Console and use its credentials file"
             ),
+        )
+    }
+
+    /// The credentials grant the scope, but nobody knows where it is served.
+    pub fn no_address(scope: Scope, leg: Leg) -> Error {
+        let (protocol, key) = match leg {
+            Leg::Grpc => ("gRPC", "grpc_address"),
+            Leg::Rest => ("REST", "address"),
+        };
+        Error::new(
+            Reason::ScopeNotGranted,
+            format!("the scope `{scope}` has no {protocol} address: set scopes.{scope}.{key}, or give it in the credentials file"),
         )
     }
 

@@ -116,6 +116,11 @@ fn a_request_that_goes_nowhere_is_told_why() {
         assert_eq!((status, told["refused"].as_str()), (1, Some(reason)), "{line:?} {told}");
         assert!(told["why"].as_str().is_some_and(|why| why.len() > 20), "{told}");
     }
+    let no_rest = FILE.lines().filter(|line| !line.contains("REST") && !line.contains("CLUSTER"));
+    let no_rest = no_rest.collect::<Vec<_>>().join("\n");
+    let line = ["route", "--format", "json", "--credentials", "c", "GET", "/v2/topology"];
+    let told = program(&line).file("c", &no_rest).end().json();
+    assert!(told["why"].as_str().is_some_and(|why| why.contains("scopes.zeebe.address")), "{told}");
     for line in
         [&["G ET", "/"][..], &["GET", "http://[x"], &["GET", "/", "no colon"], &["GET", "/", "x y: z"]]
     {
