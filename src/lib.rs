@@ -50,6 +50,7 @@ pub mod upstream_address;
 pub mod allowance;
 pub mod trouble;
 pub mod turn;
+pub mod wall;
 
 mod http1;
 mod http2;

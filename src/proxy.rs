@@ -297,7 +297,6 @@ impl Proxy {
 
         let token = self.token(destination, deadline, exchange).await?;
         exchange.generation = token.generation();
-        let got = exchange.started + exchange.waited;
         self.shard.authorized(route.scope, parts.headers.contains_key(AUTHORIZATION));
 
         let origin = &destination.origin;
@@ -313,7 +312,7 @@ impl Proxy {
             let outbound = Outbound { parts, target, destination, pool, held: route.held, interims, limit };
             // Boxed, as are a replay, the relay and the wait for a token: few requests come there, and the others need not
             // have room for that.
-            let answer = Box::pin(outbound.send_upgrade(&token, got, &protocol)).await?;
+            let answer = Box::pin(outbound.send_upgrade(&token, &protocol)).await?;
             exchange.status = Some(answer.status());
             return Ok(upgraded(answer, origin, route.prefix));
         }
@@ -323,7 +322,7 @@ impl Proxy {
         let mut sending = request_body::payload(parts, body, &bounds).await?;
         let whole = sending.payload.again_within(kept);
         let outbound = Outbound { parts, target, destination, pool, held: route.held, interims, limit };
-        let answer = match outbound.send(&token, got, &mut sending.payload).await {
+        let answer = match outbound.send(&token, &mut sending.payload).await {
             Err(_) if sending.is_stalled() => return Err(Error::stalled()),
             answer => answer?,
         };
@@ -366,7 +365,7 @@ impl Proxy {
         deadline: Option<Instant>,
         exchange: &mut Exchange,
     ) -> Result<Arc<Token>, Error> {
-        if let Some(token) = destination.tokens.current() {
+        if let Some(token) = destination.tokens.current_at(exchange.started) {
             return Ok(token);
         }
         let until = Instant::now() + self.settings.token_wait;

@@ -187,13 +187,14 @@ impl fmt::Display for OriginError {
 
 impl std::error::Error for OriginError {}
 
-/// A request's head for the protocol that its connection turns out to speak, made at the moment in which it is sent; and what
-/// becomes of heads that answer it before its answer.
+/// A request's head for the protocol that its connection turns out to speak, made at the moment in which it is sent, of which
+/// it is said whether a connection or a place on one was `waited` for; and what becomes of heads that answer the request before
+/// its answer.
 pub trait Heads {
     /// For HTTP/1.1. `None` when it may be sent no longer.
-    fn http1(&self) -> Option<RequestHead>;
+    fn http1(&self, waited: bool) -> Option<RequestHead>;
     /// For HTTP/2. `None` when it may be sent no longer.
-    fn http2(&self) -> Option<Request<()>>;
+    fn http2(&self, waited: bool) -> Option<Request<()>>;
     /// An answer before the answer has come: 1xx, but 101 (RFC 9110 §15.2).
     fn interim(&self, head: Response<()>);
 }

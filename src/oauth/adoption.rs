@@ -40,7 +40,7 @@ impl Entry {
         let held = state.held.as_ref();
         let valid_in = held.map(|held| held.from.saturating_duration_since(Instant::now()));
         let token = held.map(|held| Arc::clone(&held.token)).or_else(|| self.token.load_full());
-        let token = token.filter(|token| token.is_servable(&self.clock));
+        let token = token.filter(|token| token.is_servable(&self.clock, Instant::now()));
         // A token without a renewal is another secret's, which is served until the first of this one's is there.
         let token = token.zip(state.renew_at).map(|(token, renew_at)| {
             let age = self.clock.wall().duration_since(token.obtained_at()).unwrap_or_default();

@@ -38,10 +38,10 @@ impl Authorizer {
         self.source().map(|source| source.measured())
     }
 
-    /// The token, unless there is none or its end has come.
-    pub fn current(&self) -> Option<Arc<Token>> {
+    /// The token, unless there is none or its end has come. `now` is for who has read the clock already.
+    pub fn current_at(&self, now: Instant) -> Option<Arc<Token>> {
         match self {
-            Authorizer::Tokens(source) => source.current(),
+            Authorizer::Tokens(source) => source.current_at(now),
             Authorizer::Fixed(token) => Some(Arc::clone(token)),
         }
     }
@@ -81,7 +81,7 @@ mod tests {
         let authorizer = Authorizer::fixed(Some(HeaderValue::from_static("Basic canary")));
         let token = authorizer.wait(Instant::now()).await.unwrap();
         assert_eq!(token.authorization(), Some(&HeaderValue::from_static("Basic canary")));
-        assert!(token.expires_at().is_none() && authorizer.current().is_some());
+        assert!(token.expires_at().is_none() && authorizer.current_at(Instant::now()).is_some());
         authorizer.retry();
         let status = authorizer.status();
         assert_eq!((status.state, status.requests.total()), (State::Fixed, 0));

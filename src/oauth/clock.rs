@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::wall;
+
 /// The wall clock, beside tokio's monotonic one. Tests make one that follows tokio's paused time and can be stepped.
 #[derive(Clone, Debug)]
 pub struct Clock(Wall);
@@ -65,6 +67,12 @@ impl Clock {
         let monotonic = deadline.monotonic.saturating_duration_since(Instant::now());
         monotonic.min(deadline.wall.duration_since(self.wall()).unwrap_or_default())
     }
+
+    /// Whether a deadline lies ahead by both clocks, for who has read the monotonic one just now.
+    pub(super) fn is_ahead(&self, deadline: &Deadline, now: Instant) -> bool {
+        let wall = if let Wall::System = self.0 { wall::now() } else { self.wall() };
+        now < deadline.monotonic && wall < deadline.wall
+    }
 }
 
 /// A moment on both clocks. It has passed as soon as either clock says so.
@@ -96,7 +104,11 @@ mod tests {
         clock.step(-7200);
         tokio::time::advance(Duration::from_secs(3599)).await;
         assert_eq!(clock.left(&deadline), Duration::from_secs(1));
+        assert!(clock.is_ahead(&deadline, Instant::now()));
         clock.step(9000);
         assert_eq!(clock.left(&deadline), Duration::ZERO);
+        assert!(!clock.is_ahead(&deadline, Instant::now()));
+        clock.step(-9000);
+        assert!(!clock.is_ahead(&deadline, Instant::now() + Duration::from_secs(1)));
     }
 }

@@ -85,7 +85,8 @@ async fn obtain(entry: &Arc<Entry>, ask: &dyn Ask, limit: Duration) {
 
 /// Without a token, another process may have one before it is our time to ask.
 async fn look_around(entry: &Entry) {
-    let served = entry.token.load().as_ref().is_some_and(|token| token.is_servable(&entry.clock));
+    let served =
+        entry.token.load().as_ref().is_some_and(|token| token.is_servable(&entry.clock, Instant::now()));
     if let Some(share) = entry.share.as_ref().filter(|_| !served) {
         share.look(entry).await;
     }

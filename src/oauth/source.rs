@@ -22,17 +22,15 @@ pub struct TokenSource {
 impl TokenSource {
     /// The token, unless there is none or its end has come by either clock.
     pub fn current(&self) -> Option<Arc<Token>> {
-        let token = self.entry.token.load_full().filter(|token| token.is_servable(&self.entry.clock))?;
-        self.mark_used();
-        Some(token)
+        self.current_at(Instant::now())
     }
 
-    /// The same for the hot path: reads the token where it is, without counting a reference to it.
-    pub fn peek<R>(&self, read: impl FnOnce(&Token) -> R) -> Option<R> {
-        let token = self.entry.token.load();
-        let token = token.as_ref().filter(|token| token.is_servable(&self.entry.clock))?;
+    /// The same for who has read the clock just now, as every request has: that takes longer than all else here.
+    pub fn current_at(&self, now: Instant) -> Option<Arc<Token>> {
+        let entry = &self.entry;
+        let token = entry.token.load_full().filter(|token| token.is_servable(&entry.clock, now))?;
         self.mark_used();
-        Some(read(token))
+        Some(token)
     }
 
     /// Waits for a token, on whatever runtime. Says so early when waiting cannot help: when the credentials were
@@ -177,7 +175,7 @@ impl TokenSource {
 
     fn state(&self, inner: &Inner, plan: Plan) -> State {
         let token = self.entry.token.load();
-        let served = token.as_ref().is_some_and(|token| token.is_servable(&self.entry.clock));
+        let served = token.as_ref().is_some_and(|token| token.is_servable(&self.entry.clock, Instant::now()));
         match token.as_ref() {
             Some(_) if served && inner.asking.is_some() => State::Renewing,
             Some(_) if served && plan == Plan::Rest => State::Idle,

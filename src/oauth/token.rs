@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::answer::{self, Grant, number};
 use super::clock::{Clock, Deadline};
@@ -129,9 +130,9 @@ impl Token {
         self.life
     }
 
-    /// Whether it may be sent now. Asked for every request.
-    pub(super) fn is_servable(&self, clock: &Clock) -> bool {
-        !self.left(clock).is_zero()
+    /// Whether it may be sent `now`. Asked for every request.
+    pub(super) fn is_servable(&self, clock: &Clock, now: Instant) -> bool {
+        self.ends.as_ref().is_none_or(|ends| clock.is_ahead(&ends.served_until, now))
     }
 
     /// For how long it is still sent.

@@ -112,7 +112,9 @@ impl Error {
         };
         Error::new(
             Reason::ScopeNotGranted,
-            format!("the scope `{scope}` has no {protocol} address: set scopes.{scope}.{key}, or give it in the credentials file"),
+            format!(
+                "the scope `{scope}` has no {protocol} address: set scopes.{scope}.{key}, or give it in the credentials file"
+            ),
         )
     }
 

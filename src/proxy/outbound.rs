@@ -2,7 +2,6 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
@@ -15,9 +14,6 @@ use super::error::Error;
 use super::rewrite;
 use crate::oauth::Token;
 use crate::upstream::{self, AnswerBody, Payload, Pool, RequestHead};
-
-/// After this time a token is looked at once more before it is sent.
-const STALE: Duration = Duration::from_secs(1);
 
 /// Where a caller is told what comes before its answer (RFC 9110 §15.2).
 pub trait Interims {
@@ -41,14 +37,13 @@ pub(super) struct Outbound<'a> {
 }
 
 impl Outbound<'_> {
-    /// Sends it with this token, which was got then, or with a newer one when this one ends before there is a connection.
+    /// Sends it with this token, which was got just now, or with a newer one when this one ends before there is a connection.
     pub(super) async fn send(
         &self,
         token: &Arc<Token>,
-        got: Instant,
         payload: &mut Payload,
     ) -> Result<Response<AnswerBody>, Error> {
-        let heads = Heads { outbound: self, token, got, protocol: None };
+        let heads = Heads { outbound: self, token, protocol: None };
         in_time(self.limit, pin!(self.pool.send(&self.parts.method, self.held, payload, &heads))).await
     }
 
@@ -56,10 +51,9 @@ impl Outbound<'_> {
     pub(super) async fn send_upgrade(
         &self,
         token: &Arc<Token>,
-        got: Instant,
         protocol: &HeaderValue,
     ) -> Result<Response<AnswerBody>, Error> {
-        let heads = Heads { outbound: self, token, got, protocol: Some(protocol) };
+        let heads = Heads { outbound: self, token, protocol: Some(protocol) };
         in_time(self.limit, pin!(self.pool.send_upgrade(&heads))).await
     }
 }
@@ -83,30 +77,29 @@ async fn in_time<T>(
 struct Heads<'a> {
     outbound: &'a Outbound<'a>,
     token: &'a Arc<Token>,
-    got: Instant,
     /// The protocol that is asked for.
     protocol: Option<&'a HeaderValue>,
 }
 
 impl Heads<'_> {
-    /// A connection or a free stream may have been waited for, and the token may have ended meanwhile.
-    fn token(&self) -> Option<Arc<Token>> {
-        match self.got.elapsed() > STALE {
-            true => self.outbound.destination.tokens.current(),
+    /// The token may have ended while a connection or a free stream was waited for.
+    fn token(&self, waited: bool) -> Option<Arc<Token>> {
+        match waited {
+            true => self.outbound.destination.tokens.current_at(Instant::now()),
             false => Some(Arc::clone(self.token)),
         }
     }
 }
 
 impl upstream::Heads for Heads<'_> {
-    fn http1(&self) -> Option<RequestHead> {
-        let (outbound, token) = (self.outbound, self.token()?);
+    fn http1(&self, waited: bool) -> Option<RequestHead> {
+        let (outbound, token) = (self.outbound, self.token(waited)?);
         let origin = &outbound.destination.origin;
         Some(rewrite::http1(outbound.parts, &outbound.target, origin, token.authorization(), self.protocol))
     }
 
-    fn http2(&self) -> Option<Request<()>> {
-        let (outbound, token) = (self.outbound, self.token()?);
+    fn http2(&self, waited: bool) -> Option<Request<()>> {
+        let (outbound, token) = (self.outbound, self.token(waited)?);
         let origin = &outbound.destination.origin;
         Some(rewrite::http2(outbound.parts, &outbound.target, origin, token.authorization()))
     }
@@ -124,6 +117,8 @@ impl upstream::Heads for Heads<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::reason::Reason;
 

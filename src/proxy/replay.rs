@@ -99,7 +99,7 @@ impl Refused<'_> {
         exchange.attempts = 2;
         exchange.generation = next.generation();
         tokio::task::spawn_local(drain(answer.into_body()));
-        let answer = outbound.send(&next, Instant::now(), &mut payload).await?;
+        let answer = outbound.send(&next, &mut payload).await?;
         if refusal(&answer, || false, exchange.dialect) == Some(Refusal::Token) {
             if self.refusal == Refusal::Token {
                 // Nothing comes of it now, but it counts.

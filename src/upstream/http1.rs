@@ -3,7 +3,7 @@
 //! No task drives a connection: who asks writes the request and reads the answer. That saves the way to such a task and
 //! back, which costs as much as reading and writing the heads do.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -32,9 +32,11 @@ use sending::{Sending, sending, unsent};
 const GOODBYE_WAIT: Duration = Duration::from_secs(1);
 
 /// The idle connections of one origin.
-#[derive(Default)]
 pub(super) struct Idle {
     stack: RefCell<Vec<Resting>>,
+    /// When the last sweep was, for all that is measured here: reading the clock takes a large part of what finding and giving
+    /// back a connection takes, and ages and idle times are many sweeps long.
+    swept: Cell<Instant>,
 }
 
 /// An idle connection.
@@ -52,10 +54,15 @@ pub(super) struct Lease {
 }
 
 impl Idle {
+    /// None yet.
+    pub(super) fn new() -> Idle {
+        Idle { stack: RefCell::default(), swept: Cell::new(Instant::now()) }
+    }
+
     /// The idle connection that was used last, if it is still alive and not older than `max_idle`.
     pub(super) fn take(self: &Rc<Idle>, max_idle: Duration) -> Option<Lease> {
         while let Some(resting) = self.stack.borrow_mut().pop() {
-            if resting.is_good(max_idle) {
+            if resting.is_good(self.swept.get(), max_idle) {
                 return Some(Lease { idle: Rc::clone(self), wire: resting.wire, reused: true });
             }
             resting.part();
@@ -63,9 +70,12 @@ impl Idle {
         None
     }
 
-    /// Closes what has been idle for too long.
+    /// Closes what has been idle for too long. Called every second.
     pub(super) fn sweep(&self, max_idle: Duration) {
-        self.stack.borrow_mut().extract_if(.., |resting| !resting.is_good(max_idle)).for_each(Resting::part);
+        let now = Instant::now();
+        self.swept.set(now);
+        let is_bad = |resting: &mut Resting| !resting.is_good(now, max_idle);
+        self.stack.borrow_mut().extract_if(.., is_bad).for_each(Resting::part);
     }
 
     /// Speaks HTTP/1.1 on a new connection.
@@ -75,8 +85,8 @@ impl Idle {
 }
 
 impl Resting {
-    fn is_good(&self, max_idle: Duration) -> bool {
-        self.since.elapsed() <= max_idle && self.wire.is_silent()
+    fn is_good(&self, now: Instant, max_idle: Duration) -> bool {
+        now.duration_since(self.since) <= max_idle && self.wire.is_silent()
     }
 
     fn part(self) {
@@ -97,7 +107,7 @@ impl Lease {
 
     /// Puts the connection back on the stack, unless it is too old.
     pub(super) fn give_back(self) {
-        let since = Instant::now();
+        let since = self.idle.swept.get();
         let unshared = Rc::strong_count(&self.wire) == 1;
         if unshared && since.duration_since(self.wire.opened()) <= MAX_AGE {
             self.wire.rest();

@@ -14,7 +14,7 @@ use http_body::Frame;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::Error;
+use super::{Error, MAX_AGE};
 use crate::http2::{Connection, Failure, Finish, MAX_STREAMS};
 use crate::io::Io;
 
@@ -37,7 +37,10 @@ pub(super) struct Conn {
     /// No new streams: it failed, was told to go away, or is too old.
     retired: Cell<bool>,
     opened: Instant,
-    used: Cell<Instant>,
+    /// Whether a place was taken since the last sweep: no call reads the clock for it.
+    used: Cell<bool>,
+    /// Since when it has not been in use, as of the last sweep.
+    unused_since: Cell<Instant>,
     /// When the next cancellation may go out, counted as if none came in a burst.
     next_reset: Cell<Instant>,
     /// Wakes who waits for a free stream.
@@ -64,7 +67,8 @@ impl Conn {
             limit: Cell::new(MAX_STREAMS),
             retired: Cell::new(false),
             opened: now,
-            used: Cell::new(now),
+            used: Cell::new(false),
+            unused_since: Cell::new(now),
             next_reset: Cell::new(now),
             freed,
         });
@@ -74,9 +78,17 @@ impl Conn {
         }
     }
 
-    /// Looks at what waits for callers.
-    pub(super) fn settle(&self) {
+    /// Looks after it, every second: at what waits for callers, and whether it has been `unused` for so long, or open for too
+    /// long. Then it takes no more streams, and ends when the last one does.
+    pub(super) fn sweep(&self, unused: Duration) {
         self.connection.borrow_mut().settle();
+        let now = Instant::now();
+        if self.used.take() || self.in_flight.get() > 0 {
+            self.unused_since.set(now);
+        }
+        if now - self.unused_since.get() > unused || now - self.opened > MAX_AGE {
+            self.retired.set(true);
+        }
     }
 
     /// A stream's place, if there is one.
@@ -89,7 +101,7 @@ impl Conn {
             return None;
         }
         self.in_flight.set(self.in_flight.get() + 1);
-        self.used.set(Instant::now());
+        self.used.set(true);
         Some(Lease { conn: Rc::clone(self), stream: Cell::new(0) })
     }
 
@@ -104,19 +116,6 @@ impl Conn {
 
     pub(super) fn is_retired(&self) -> bool {
         self.retired.get() || !self.connection.borrow().takes_streams()
-    }
-
-    /// Takes no more streams; ends when the last one does.
-    pub(super) fn retire(&self) {
-        self.retired.set(true);
-    }
-
-    pub(super) fn is_older_than(&self, age: Duration) -> bool {
-        self.opened.elapsed() > age
-    }
-
-    pub(super) fn is_unused_for(&self, time: Duration) -> bool {
-        self.in_flight.get() == 0 && self.used.get().elapsed() > time
     }
 
     /// When the next cancellation may be sent; `None` at once.

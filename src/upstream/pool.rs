@@ -13,7 +13,7 @@ use super::connect::{self, connect};
 use super::http1::{self, Idle};
 use super::http2::{self, Conn};
 use super::stream;
-use super::{Config, Error, Heads, MAX_AGE, Origin, Payload, Refused, Wire};
+use super::{Config, Error, Heads, Origin, Payload, Refused, Wire};
 
 /// An HTTP/2 connection that nobody has used for this long is closed; those that a burst wanted besides the first, sooner.
 const UNUSED: Duration = Duration::from_secs(300);
@@ -65,7 +65,7 @@ impl Pool {
         Pool {
             origin,
             config,
-            idle: Rc::default(),
+            idle: Rc::new(Idle::new()),
             calls: Rc::new(Set::new()),
             held: Rc::new(Set::new()),
             negotiated: Cell::new(None),
@@ -102,7 +102,7 @@ impl Pool {
     /// As [`Pool::send`].
     pub async fn send_upgrade(&self, heads: &impl Heads) -> Result<Response<AnswerBody>, Error> {
         let lease = Box::pin(self.connect_http1()).await?;
-        let request = heads.http1().ok_or(Error::Stale)?;
+        let request = heads.http1(true).ok_or(Error::Stale)?;
         let mut call = lease.call(request, Payload::Empty, false);
         call.answer(heads).await.map(AnswerBody::http1).map_err(|refused| refused.error)
     }
@@ -125,16 +125,30 @@ impl Pool {
         let repeatable = first && matches!(payload, Payload::Empty) && is_idempotent(method);
         if self.speaks_http2().unwrap_or(true) {
             let set = if held { &self.held } else { &self.calls };
-            if let Some(lease) = self.stream(set).await.map_err(never_sent)? {
+            let ready = self.pick(set);
+            let waited = ready.is_none() || !first;
+            let lease = match ready {
+                Some(lease) => Some(lease),
+                // Boxed: it is seldom needed, and would make every request's future larger.
+                None => Box::pin(self.next_stream(set)).await.map_err(never_sent)?,
+            };
+            if let Some(lease) = lease {
                 let mut call = {
-                    let head = heads.http2().ok_or_else(|| never_sent(Error::Stale))?;
+                    let head = heads.http2(waited).ok_or_else(|| never_sent(Error::Stale))?;
                     stream::Call::begin(lease, &head, std::mem::take(payload), repeatable)?
                 };
                 return call.answer(heads).await.map(AnswerBody::http2);
             }
         }
-        let lease = self.connection(!first).await.map_err(never_sent)?;
-        let head = heads.http1().ok_or_else(|| never_sent(Error::Stale))?;
+        // A new one for another try: what ended one idle connection has often ended them all.
+        let ready = if first { self.idle.take(self.config.idle_timeout) } else { None };
+        let waited = ready.is_none();
+        let lease = match ready {
+            Some(lease) => lease,
+            // Boxed, or every request's future would have room for a TLS handshake.
+            None => Box::pin(self.connect_http1()).await.map_err(never_sent)?,
+        };
+        let head = heads.http1(waited).ok_or_else(|| never_sent(Error::Stale))?;
         let mut call = lease.call(head, std::mem::take(payload), repeatable);
         call.answer(heads).await.map(AnswerBody::http1)
     }
@@ -147,32 +161,13 @@ impl Pool {
         }
     }
 
-    /// A new one when it must be `fresh`: what ended one idle connection has often ended them all.
-    async fn connection(&self, fresh: bool) -> Result<http1::Lease, Error> {
-        let idle = if fresh { None } else { self.idle.take(self.config.idle_timeout) };
-        match idle {
-            Some(lease) => Ok(lease),
-            // Boxed, or every request's future would have room for a TLS handshake.
-            None => Box::pin(self.connect_http1()).await,
-        }
-    }
-
     async fn connect_http1(&self) -> Result<http1::Lease, Error> {
         let tls = self.origin.tls.as_ref().map(|(_, http1)| http1);
         let (io, _) = connect(&self.origin, tls, self.config.connect_timeout).await.map_err(failed)?;
         Ok(self.idle.open(io))
     }
 
-    /// A stream's place on the least loaded connection; `None` when the origin turns out to speak HTTP/1.1.
-    async fn stream(&self, set: &Rc<Set>) -> Result<Option<http2::Lease>, Error> {
-        match self.pick(set) {
-            Some(lease) => Ok(Some(lease)),
-            // Boxed: it is seldom needed, and would make every request's future larger.
-            None => Box::pin(self.next_stream(set)).await,
-        }
-    }
-
-    /// Waits for a place or a connection.
+    /// Waits for a place on the least loaded connection, or for a connection; `None` when the origin turns out to speak HTTP/1.1.
     async fn next_stream(&self, set: &Rc<Set>) -> Result<Option<http2::Lease>, Error> {
         for _ in 0..CROWD {
             // Registered before looking, or a place that is freed in between would go unnoticed.
@@ -261,11 +256,7 @@ impl Set {
 
     fn sweep(&self) {
         for (n, connection) in self.connections.borrow().iter().enumerate() {
-            connection.settle();
-            let unused = if n == 0 { UNUSED } else { UNUSED_BESIDES };
-            if connection.is_unused_for(unused) || connection.is_older_than(MAX_AGE) {
-                connection.retire();
-            }
+            connection.sweep(if n == 0 { UNUSED } else { UNUSED_BESIDES });
         }
         self.connections.borrow_mut().retain(|connection| !connection.is_retired());
     }

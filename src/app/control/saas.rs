@@ -75,11 +75,11 @@ struct Heads {
 }
 
 impl upstream::Heads for Heads {
-    fn http1(&self) -> Option<RequestHead> {
+    fn http1(&self, _: bool) -> Option<RequestHead> {
         Some(rewrite::http1(&self.parts, &self.target, &self.origin, None, None))
     }
 
-    fn http2(&self) -> Option<Request<()>> {
+    fn http2(&self, _: bool) -> Option<Request<()>> {
         Some(rewrite::http2(&self.parts, &self.target, &self.origin, None))
     }
 

@@ -62,11 +62,11 @@ impl Made {
 struct Unheard;
 
 impl Heads for Unheard {
-    fn http1(&self) -> Option<RequestHead> {
+    fn http1(&self, _: bool) -> Option<RequestHead> {
         None
     }
 
-    fn http2(&self) -> Option<Request<()>> {
+    fn http2(&self, _: bool) -> Option<Request<()>> {
         None
     }
 
@@ -103,7 +103,7 @@ async fn answer(mut server: UnixStream, octets: Vec<u8>, piece: usize) {
 async fn ours(method: &Method, octets: &[u8], piece: usize) -> (Option<Made>, usize) {
     let (client, server) = UnixStream::pair().expect("sockets");
     let serving = tokio::task::spawn_local(answer(server, octets.to_vec(), piece));
-    let idle = Rc::new(Idle::default());
+    let idle = Rc::new(Idle::new());
     let exchange = exchange(idle.open(Io::Unix(client)), get(method), Payload::Empty, false);
     let made = match exchange.await {
         Err(_) => None,
@@ -237,7 +237,7 @@ async fn a_connection_is_used_again_only_after_a_whole_answer_that_does_not_end_
 /// A connection on which one answer has come, with what followed it.
 async fn used(after: &[u8]) -> (Rc<Idle>, UnixStream) {
     let (client, mut server) = UnixStream::pair().expect("sockets");
-    let idle = Rc::new(Idle::default());
+    let idle = Rc::new(Idle::new());
     server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("written");
     let answer = exchange(idle.open(Io::Unix(client)), get(&Method::GET), Payload::Empty, false).await;
     assert!(answer.is_ok_and(|answer| answer.body().is_end_stream()));
@@ -270,7 +270,7 @@ async fn what_comes_unasked_ends_a_connection_and_so_does_its_end() {
 async fn a_request_that_was_not_written_at_all_comes_back_with_its_body() {
     let (client, server) = UnixStream::pair().expect("sockets");
     drop(server);
-    let lease = Rc::new(Idle::default()).open(Io::Unix(client));
+    let lease = Rc::new(Idle::new()).open(Io::Unix(client));
     let body = Payload::Whole(Bytes::from_static(b"body"));
     let refused = exchange(lease, get(&Method::POST), body, false).await.err().expect("no answer");
     assert!(matches!(refused.again, Some(Payload::Whole(body)) if body == "body"));
@@ -284,7 +284,7 @@ async fn a_used_connection_that_ends_without_a_word_may_have_done_nothing() {
                 [(true, true, true), (true, false, false), (false, true, false)]
             {
                 let (client, mut server) = UnixStream::pair().expect("sockets");
-                let mut lease = Rc::new(Idle::default()).open(Io::Unix(client));
+                let mut lease = Rc::new(Idle::new()).open(Io::Unix(client));
                 lease.reused = reused;
                 let exchange = exchange(lease, get(&Method::GET), Payload::Empty, repeatable);
                 let read = async move {
@@ -302,7 +302,7 @@ async fn a_used_connection_that_ends_without_a_word_may_have_done_nothing() {
 #[tokio::test]
 async fn who_waits_for_an_answer_holds_no_memory_for_it() {
     let (client, _server) = UnixStream::pair().expect("sockets");
-    let lease = Rc::new(Idle::default()).open(Io::Unix(client));
+    let lease = Rc::new(Idle::new()).open(Io::Unix(client));
     let wire = Rc::clone(&lease.wire);
     let mut exchange = std::pin::pin!(exchange(lease, get(&Method::GET), Payload::Empty, false));
     let mut cx = Context::from_waker(Waker::noop());
@@ -322,7 +322,7 @@ async fn a_request_whose_body_breaks_off_is_not_sent_again() {
     let reader = request.expect("what can be read").expect("a request").body;
     let body = CallerBody::new(None, Arriving::http1(reader));
     let (client, _server) = UnixStream::pair().expect("sockets");
-    let lease = Rc::new(Idle::default()).open(Io::Unix(client));
+    let lease = Rc::new(Idle::new()).open(Io::Unix(client));
     let refused = exchange(lease, get(&Method::POST), Payload::Streaming(body), false).await;
     let refused = refused.err().expect("no answer");
     assert!(refused.again.is_none(), "what is left of its body looks like a whole one");

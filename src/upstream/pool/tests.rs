@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::*;
-use crate::upstream::{Protocol, RequestHead, ScopeConfig};
+use crate::upstream::{MAX_AGE, Protocol, RequestHead, ScopeConfig};
 
 /// A server that counts its connections.
 async fn server<F: Future<Output = ()> + 'static>(
@@ -66,11 +66,11 @@ fn pool(at: SocketAddr, protocol: Protocol) -> Pool {
 struct Get(Authority, PathAndQuery);
 
 impl Heads for Get {
-    fn http1(&self) -> Option<RequestHead> {
+    fn http1(&self, _: bool) -> Option<RequestHead> {
         Some(RequestHead::new(&Method::GET, &self.1))
     }
 
-    fn http2(&self) -> Option<Request<()>> {
+    fn http2(&self, _: bool) -> Option<Request<()>> {
         Request::builder().uri(format!("http://{}{}", self.0, self.1)).version(Version::HTTP_2).body(()).ok()
     }
 
@@ -145,10 +145,12 @@ async fn a_connection_that_nobody_uses_is_closed() {
             };
             let pool = pool(at, protocol);
             get(&pool).await;
+            pool.sweep();
             pass(unused - Duration::from_secs(1)).await;
             pool.sweep();
             get(&pool).await;
             assert_eq!(connections.get(), 1, "{protocol:?}");
+            pool.sweep();
             pass(unused + Duration::from_secs(1)).await;
             pool.sweep();
             get(&pool).await;
