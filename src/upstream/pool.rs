@@ -123,10 +123,11 @@ impl Pool {
         first: bool,
     ) -> Result<Response<AnswerBody>, Refused> {
         let repeatable = first && matches!(payload, Payload::Empty) && is_idempotent(method);
+        let mut waited = !first;
         if self.speaks_http2().unwrap_or(true) {
             let set = if held { &self.held } else { &self.calls };
             let ready = self.pick(set);
-            let waited = ready.is_none() || !first;
+            waited |= ready.is_none();
             let lease = match ready {
                 Some(lease) => Some(lease),
                 // Boxed: it is seldom needed, and would make every request's future larger.
@@ -142,7 +143,7 @@ impl Pool {
         }
         // A new one for another try: what ended one idle connection has often ended them all.
         let ready = if first { self.idle.take(self.config.idle_timeout) } else { None };
-        let waited = ready.is_none();
+        waited |= ready.is_none();
         let lease = match ready {
             Some(lease) => lease,
             // Boxed, or every request's future would have room for a TLS handshake.
