@@ -62,28 +62,34 @@ fn pool(at: SocketAddr, protocol: Protocol) -> Pool {
     Pool::new(Arc::new(Origin::rest(address, &config).expect("an origin")), Config::default())
 }
 
-/// A request for this path at this authority.
-struct Get(Authority, PathAndQuery);
+/// A request for this path at this authority, and whether something was waited for before it was sent.
+struct Get(Authority, PathAndQuery, Cell<bool>);
 
 impl Heads for Get {
-    fn http1(&self, _: bool) -> Option<RequestHead> {
+    fn http1(&self, waited: bool) -> Option<RequestHead> {
+        self.2.set(waited);
         Some(RequestHead::new(&Method::GET, &self.1))
     }
 
-    fn http2(&self, _: bool) -> Option<Request<()>> {
+    fn http2(&self, waited: bool) -> Option<Request<()>> {
+        self.2.set(waited);
         Request::builder().uri(format!("http://{}{}", self.0, self.1)).version(Version::HTTP_2).body(()).ok()
     }
 
     fn interim(&self, _: Response<()>) {}
 }
 
-async fn send(pool: &Pool, path: &'static str) -> Response<AnswerBody> {
-    let heads = Get(pool.origin.authority.clone(), PathAndQuery::from_static(path));
-    pool.send(&Method::GET, false, &mut Payload::Empty, &heads).await.expect("an answer")
+/// Also tells whether a connection or a place was waited for.
+async fn send(pool: &Pool, path: &'static str) -> (Response<AnswerBody>, bool) {
+    let heads = Get(pool.origin.authority.clone(), PathAndQuery::from_static(path), Cell::new(false));
+    let answer = pool.send(&Method::GET, false, &mut Payload::Empty, &heads).await.expect("an answer");
+    (answer, heads.2.get())
 }
 
-async fn get(pool: &Pool) {
-    assert_eq!(send(pool, "/x").await.into_body().collect().await.expect("a body").to_bytes(), "ok");
+async fn get(pool: &Pool) -> bool {
+    let (answer, waited) = send(pool, "/x").await;
+    assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), "ok");
+    waited
 }
 
 /// Time goes on at once; what waits for a socket does not notice.
@@ -119,7 +125,7 @@ async fn an_http2_connection_that_is_old_takes_nothing_new_and_ends_with_its_las
     let test = async {
         let (at, connections, go) = server(http2).await;
         let pool = pool(at, Protocol::Http2);
-        let stays = send(&pool, "/stays").await;
+        let (stays, _) = send(&pool, "/stays").await;
         get(&pool).await;
         assert_eq!(connections.get(), 1);
         pass(MAX_AGE + Duration::from_secs(1)).await;
@@ -155,6 +161,19 @@ async fn a_connection_that_nobody_uses_is_closed() {
             pool.sweep();
             get(&pool).await;
             assert_eq!(connections.get(), 2, "{protocol:?}");
+        }
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn who_makes_a_head_is_told_whether_a_connection_was_waited_for() {
+    let test = async {
+        let (over_http1, _, _) = server(http1).await;
+        let (over_http2, _, _) = server(http2).await;
+        for pool in [pool(over_http1, Protocol::Http1), pool(over_http2, Protocol::Http2)] {
+            assert!(get(&pool).await, "there was none");
+            assert!(!get(&pool).await, "there is one");
         }
     };
     LocalSet::new().run_until(test).await;
