@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     counted::main(&[
         Case { name: "route", times: 5000, limit: 2580, run: find_route, base: None },
         Case { name: "admit", times: 5000, limit: 1350, run: admit, base: None },
-        Case { name: "token", times: 5000, limit: 340, run: take_token, base: None },
+        Case { name: "token", times: 5000, limit: 240, run: take_token, base: None },
         Case { name: "rewrite", times: 5000, limit: 6450, run: rewrite_heads, base: None },
         Case { name: "reply", times: 5000, limit: 21_000, run: reply_twice, base: None },
     ])
