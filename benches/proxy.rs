@@ -28,8 +28,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     counted::main(&[
-        Case { name: "http1", times: 300, limit: 35_000, run: http1_proxied, base: Some(http1_direct) },
-        Case { name: "grpc", times: 300, limit: 45_000, run: grpc_proxied, base: Some(grpc_direct) },
+        Case { name: "http1", times: 300, limit: 31_000, run: http1_proxied, base: Some(http1_direct) },
+        Case { name: "grpc", times: 300, limit: 41_000, run: grpc_proxied, base: Some(grpc_direct) },
     ])
 }
 

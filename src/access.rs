@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::HOST;
-use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::message::request::Head;
 use crate::reason::Reason;
 use authority::{Allowed, Authority, Host};
 pub use bind::{REMEDY, bind_guard};
@@ -185,9 +185,9 @@ impl Access {
 
     /// Admits a request by its head. `local` is our end of its connection, which tells a listener on a wildcard
     /// address by which of the machine's addresses it was reached.
-    pub fn admit(&self, head: &Parts, local: Option<SocketAddr>) -> Result<(), Denial> {
+    pub fn admit(&self, head: &Head, local: Option<SocketAddr>) -> Result<(), Denial> {
         let (mut hosts, mut host, mut of_page) = (0, None, false);
-        for (name, value) in &head.headers {
+        for (name, value) in head.headers.iter() {
             if name == HOST {
                 (hosts, host) = (hosts + 1, Some(value));
             }
@@ -202,7 +202,7 @@ impl Access {
         if of_page { self.origins.admit(&head.headers) } else { Ok(()) }
     }
 
-    fn is_usual(&self, head: &Parts, host: Option<&HeaderValue>) -> bool {
+    fn is_usual(&self, head: &Head, host: Option<&HeaderValue>) -> bool {
         let named = match (head.uri.authority(), host) {
             (Some(authority), None) => authority.as_str().as_bytes(),
             (None, Some(host)) => host.as_bytes(),
@@ -230,7 +230,7 @@ fn is_ipv6_loopback(ip: IpAddr) -> bool {
 }
 
 /// The one authority that a request names, in `:authority` (or an absolute target), in `Host`, or alike in both.
-fn authority_of<'a>(head: &'a Parts, host: Option<&'a HeaderValue>) -> Result<Authority<'a>, Denial> {
+fn authority_of<'a>(head: &'a Head, host: Option<&'a HeaderValue>) -> Result<Authority<'a>, Denial> {
     let malformed = |what| Err(Denial::Malformed(what));
     let host = match host {
         Some(field) => Some(Authority::parse(field.as_bytes()).map_err(Denial::Malformed)?),

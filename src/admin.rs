@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -18,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::access::{Access, Audit, Denial};
 use crate::address::Address;
+use crate::message::request::Head;
 use crate::reason::Reason;
 
 mod metrics;
@@ -78,7 +78,7 @@ impl Admin {
         request: Request<Incoming>,
         local: Option<std::net::SocketAddr>,
     ) -> Response<Full<Bytes>> {
-        let (head, _) = request.into_parts();
+        let head = Head::from(request);
         if let Err(denial) = self.access.admit(&head, local) {
             let why = match denial {
                 Denial::Malformed(what) => what,
@@ -93,7 +93,7 @@ impl Admin {
         }
         if let Some(action) = tokens::Action::at(head.uri.path()) {
             // A page can make a browser send a POST, but no field of its own without being asked about first.
-            if head.method == Method::POST && !head.headers.contains_key(INTENT) {
+            if head.method == Method::POST && !head.headers.contains(INTENT) {
                 return self.refused(&head, Reason::CallerDenied, INTENT_MISSING);
             }
             return tokens::answer(&self.state, &head, action);
@@ -115,7 +115,7 @@ impl Admin {
         }
     }
 
-    fn refused(&self, head: &Parts, reason: Reason, why: &str) -> Response<Full<Bytes>> {
+    fn refused(&self, head: &Head, reason: Reason, why: &str) -> Response<Full<Bytes>> {
         if self.audit != Audit::Off {
             tracing::info!(
                 target: "audit",
@@ -133,7 +133,7 @@ impl Admin {
 }
 
 /// Whoever changes something says with it that he means to.
-const INTENT: &str = "x-camunda-auth-proxy";
+const INTENT: HeaderName = HeaderName::from_static("x-camunda-auth-proxy");
 const INTENT_MISSING: &str =
     "this changes something: add the header field `x-camunda-auth-proxy: 1`, which no web page can";
 

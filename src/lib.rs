@@ -39,6 +39,7 @@ pub mod io;
 pub mod key_file;
 pub mod log;
 pub mod memory;
+pub mod message;
 pub mod metrics;
 pub mod problem;
 pub mod reason;

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::header::{AUTHORIZATION, CONNECTION};
-use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, StatusCode, Version};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::access::{Access, Audit, Caller, CallerDenial, Callers, PeerProof};
 use crate::allowance::{Allowance, Stock};
 use crate::body::{Arriving, Body};
+use crate::message::Response;
+use crate::message::request::Head;
 use crate::metrics::Shard;
 use crate::oauth::Token;
 use crate::reason::Reason;
@@ -177,26 +178,26 @@ impl Proxy {
     pub fn serve(
         self: Rc<Proxy>,
         connection: Rc<Connection>,
-        request: Request<Arriving>,
+        head: Head,
+        body: Arriving,
         interims: impl Interims,
     ) -> impl Future<Output = Response<Tracked>> {
-        // Taken apart before the future is made: what an `async fn` makes of its arguments lies in its future beside them.
-        let (parts, body) = request.into_parts();
+        // Before the future is made: what an `async fn` makes of its arguments lies in its future beside them.
         let mut body = Some(body);
         async move {
-            let version = parts.version;
-            let dialect = dialect(&parts);
+            let version = head.version;
+            let dialect = dialect(&head);
             let mut exchange = self.exchange(Rc::clone(&connection), version, dialect);
-            exchange.method = Some(parts.method.clone());
-            exchange.path = parts.uri.path_and_query().cloned();
+            exchange.method = Some(head.method.clone());
+            exchange.path = head.uri.path_and_query().cloned();
             let result = match self.enter(&mut exchange) {
                 Err(error) => Err(error),
-                Ok(()) if relay::is_asked(parts.uri.path()) => {
-                    Box::pin(self.relay(&connection, &parts, &mut body, &mut exchange)).await.map(Answer::Own)
+                Ok(()) if relay::is_asked(head.uri.path()) => {
+                    Box::pin(self.relay(&connection, &head, &mut body, &mut exchange)).await.map(Answer::Own)
                 }
                 Ok(()) => tokio::select! {
                     biased;
-                    answer = self.forward(&connection, &parts, &mut body, &mut exchange, &interims) => {
+                    answer = self.forward(&connection, &head, &mut body, &mut exchange, &interims) => {
                         answer.map(Answer::Upstream)
                     }
                     () = self.stopped.notified() => Err(Error::draining()),
@@ -207,26 +208,26 @@ impl Proxy {
                 || matches!(&result, Err(error) if error.reason == Reason::Malformed && error.oauth.is_none());
             let mut response = match result {
                 Ok(Answer::Upstream(answer)) => {
-                    let (head, body) = answer.into_parts();
-                    let tracked = Tracked::upstream(body, &head.headers, exchange);
-                    Response::from_parts(head, tracked)
+                    let Response { head, body } = answer;
+                    let body = Tracked::upstream(body, &head.headers, exchange);
+                    Response { head, body }
                 }
                 Ok(Answer::Own(answer)) => {
-                    exchange.status = Some(answer.status());
+                    exchange.status = Some(answer.head.status);
                     answer.map(|body| Tracked::own(body, exchange))
                 }
                 Err(error) => {
                     audit::refused(self.settings.audit, &error, &exchange);
                     let reply = reply(&error, dialect);
                     exchange.failed(&error);
-                    exchange.status = Some(reply.status());
+                    exchange.status = Some(reply.head.status);
                     reply.map(|body| Tracked::own(body, exchange))
                 }
             };
             if version != Version::HTTP_2 {
-                *response.version_mut() = Version::HTTP_11;
-                if (self.draining.get() || ends) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                response.head.version = Version::HTTP_11;
+                if (self.draining.get() || ends) && response.head.status != StatusCode::SWITCHING_PROTOCOLS {
+                    response.head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
                 }
             }
             response
@@ -252,15 +253,15 @@ impl Proxy {
     async fn relay(
         &self,
         connection: &Connection,
-        parts: &Parts,
+        head: &Head,
         body: &mut Option<Arriving>,
         exchange: &mut Exchange,
     ) -> Result<Response<Body>, Error> {
-        route::target(parts)?;
-        rewrite::refuse(parts)?;
-        connection.door.access.admit(parts, connection.local)?;
+        route::target(head)?;
+        rewrite::refuse(head)?;
+        connection.door.access.admit(head, connection.local)?;
         let destinations = self.destinations.load_full();
-        let answer = relay::answer(&self.settings, &destinations, connection, parts, body).await?;
+        let answer = relay::answer(&self.settings, &destinations, connection, head, body).await?;
         exchange.relayed = true;
         Ok(answer)
     }
@@ -269,26 +270,25 @@ impl Proxy {
     async fn forward(
         &self,
         connection: &Connection,
-        parts: &Parts,
+        head: &Head,
         body: &mut Option<Arriving>,
         exchange: &mut Exchange,
         interims: &dyn Interims,
     ) -> Result<Response<AnswerBody>, Error> {
         let grpc = exchange.dialect == Dialect::Grpc;
-        let deadline =
-            if grpc { grpc_timeout(parts) } else { None }.map(|timeout| exchange.started + timeout);
-        let requested = route::target(parts)?;
-        rewrite::refuse(parts)?;
-        connection.door.access.admit(parts, connection.local)?;
-        exchange.caller = self.known(connection, parts)?;
+        let deadline = if grpc { grpc_timeout(head) } else { None }.map(|timeout| exchange.started + timeout);
+        let requested = route::target(head)?;
+        rewrite::refuse(head)?;
+        connection.door.access.admit(head, connection.local)?;
+        exchange.caller = self.known(connection, head)?;
 
         let pools = self.current();
         let (door, routes) = (&connection.door, &pools.destinations.routes);
-        let route = routes.find(&parts.method, requested.as_str(), grpc, door.scope, door.secrets)?;
+        let route = routes.find(&head.method, requested.as_str(), grpc, door.scope, door.secrets)?;
         exchange.scope = Some(route.scope);
         if let Some(caller) = &exchange.caller {
             // A gRPC call is POST, whatever the caller writes and a server may let pass.
-            let method = if route.leg == Leg::Grpc { "POST" } else { parts.method.as_str() };
+            let method = if route.leg == Leg::Grpc { "POST" } else { head.method.as_str() };
             caller.may(route.scope, method, route.path)?;
             exchange.pass = Some(caller.enter()?);
         }
@@ -297,7 +297,7 @@ impl Proxy {
 
         let token = self.token(destination, deadline, exchange).await?;
         exchange.generation = token.generation();
-        self.shard.authorized(route.scope, parts.headers.contains_key(AUTHORIZATION));
+        self.shard.authorized(route.scope, head.headers.contains(AUTHORIZATION));
 
         let origin = &destination.origin;
         let base = if route.leg == Leg::Grpc { "" } else { &origin.address.base_path };
@@ -308,20 +308,20 @@ impl Proxy {
         let pool = &pools.pools[at];
         // With a body it is an ordinary request: an upgrade may be ignored (RFC 9110 §7.8).
         let plain = !grpc && body.as_ref().is_none_or(http_body::Body::is_end_stream);
-        if let Some(protocol) = rewrite::asked_upgrade(parts).filter(|_| plain) {
-            let outbound = Outbound { parts, target, destination, pool, held: route.held, interims, limit };
+        if let Some(protocol) = rewrite::asked_upgrade(head).filter(|_| plain) {
+            let outbound = Outbound { head, target, destination, pool, held: route.held, interims, limit };
             // Boxed, as are a replay, the relay and the wait for a token: few requests come there, and the others need not
             // have room for that.
             let answer = Box::pin(outbound.send_upgrade(&token, &protocol)).await?;
-            exchange.status = Some(answer.status());
+            exchange.status = Some(answer.head.status);
             return Ok(upgraded(answer, origin, route.prefix));
         }
         let kept = self.settings.upstream.replay_buffer;
         let silence = (!grpc).then_some(self.settings.body_timeout);
         let bounds = request_body::Bounds { kept, all: &self.replays, silence };
-        let mut sending = request_body::payload(parts, body, &bounds).await?;
+        let mut sending = request_body::payload(head, body, &bounds).await?;
         let whole = sending.payload.again_within(kept);
-        let outbound = Outbound { parts, target, destination, pool, held: route.held, interims, limit };
+        let outbound = Outbound { head, target, destination, pool, held: route.held, interims, limit };
         let answer = match outbound.send(&token, &mut sending.payload).await {
             Err(_) if sending.is_stalled() => return Err(Error::stalled()),
             answer => answer?,
@@ -335,23 +335,23 @@ impl Proxy {
                 Box::pin(refused.settle(answer, &outbound, again, wait, exchange)).await?
             }
         };
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if answer.head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::new(
                 Reason::UpstreamReset,
                 "the upstream switched protocols without being asked",
             ));
         }
-        exchange.status = Some(answer.status());
-        rewrite::incoming(answer.headers_mut());
-        location::map_back(answer.headers_mut(), &origin.address, route.prefix);
+        exchange.status = Some(answer.head.status);
+        rewrite::incoming(&mut answer.head.headers);
+        location::map_back(&mut answer.head.headers, &origin.address, route.prefix);
         Ok(answer)
     }
 
     /// Who makes a request: by the key that it brings, or else by its connection. `None` for those who prove nothing where
     /// they need not.
-    fn known(&self, connection: &Connection, parts: &Parts) -> Result<Option<Arc<Caller>>, CallerDenial> {
+    fn known(&self, connection: &Connection, head: &Head) -> Result<Option<Arc<Caller>>, CallerDenial> {
         let callers = &self.settings.callers;
-        let by_key = (!callers.is_empty()).then(|| callers.of_head(&parts.headers)).flatten();
+        let by_key = (!callers.is_empty()).then(|| callers.of_head(&head.headers)).flatten();
         match by_key.or(connection.caller.as_ref()) {
             None if !connection.door.anonymous => Err(CallerDenial::Unknown),
             known => Ok(known.cloned()),
@@ -429,20 +429,20 @@ fn upgraded(
     origin: &upstream::Origin,
     prefix: &str,
 ) -> Response<AnswerBody> {
-    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        rewrite::incoming(answer.headers_mut());
-        location::map_back(answer.headers_mut(), &origin.address, prefix);
+    if answer.head.status != StatusCode::SWITCHING_PROTOCOLS {
+        rewrite::incoming(&mut answer.head.headers);
+        location::map_back(&mut answer.head.headers, &origin.address, prefix);
     }
     answer
 }
 
-fn dialect(parts: &Parts) -> Dialect {
-    if route::is_grpc(&parts.headers) { Dialect::Grpc } else { Dialect::Rest }
+fn dialect(head: &Head) -> Dialect {
+    if route::is_grpc(&head.headers) { Dialect::Grpc } else { Dialect::Rest }
 }
 
 /// A caller's deadline: at most eight digits and a unit (gRPC over HTTP/2, Requests).
-fn grpc_timeout(parts: &Parts) -> Option<Duration> {
-    let text = parts.headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
+fn grpc_timeout(head: &Head) -> Option<Duration> {
+    let text = head.headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let n: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
     match unit {

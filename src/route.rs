@@ -11,11 +11,12 @@ mod refusal;
 mod table;
 
 use http::header::CONTENT_TYPE;
-use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, Method, Version};
+use http::{Method, Version};
 use serde::Serialize;
 
+use crate::message::Headers;
+use crate::message::request::Head;
 use crate::scope::Scope;
 pub use refusal::{NoRoute, Refusal};
 pub use table::Rule;
@@ -72,7 +73,7 @@ pub struct Explanation {
 }
 
 /// The request's target in origin-form (RFC 9112 §3.2.1). A method or form that is never passed on is refused.
-pub fn target(head: &Parts) -> Result<&PathAndQuery, Refusal> {
+pub fn target(head: &Head) -> Result<&PathAndQuery, Refusal> {
     refuse_method(&head.method)?;
     // HTTP/2 always has an authority here, from `:authority`; in HTTP/1 it comes from an absolute target, which
     // would name where to go in the caller's words.
@@ -90,7 +91,7 @@ pub fn target(head: &Parts) -> Result<&PathAndQuery, Refusal> {
 }
 
 /// Whether the request says that it is gRPC: any content type that starts with `application/grpc`.
-pub fn is_grpc(headers: &HeaderMap) -> bool {
+pub fn is_grpc(headers: &Headers) -> bool {
     const GRPC: &[u8] = b"application/grpc";
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..GRPC.len()));
     content_type.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))

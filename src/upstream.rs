@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Uri;
 use http::uri::{Authority, Scheme};
-use http::{Request, Response, Uri};
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::body::CallerBody;
 use crate::http2::Failure;
+use crate::message::{request, response};
 use crate::tls;
 use crate::upstream_address::UpstreamAddress;
 
@@ -194,9 +195,9 @@ pub trait Heads {
     /// For HTTP/1.1. `None` when it may be sent no longer.
     fn http1(&self, waited: bool) -> Option<RequestHead>;
     /// For HTTP/2. `None` when it may be sent no longer.
-    fn http2(&self, waited: bool) -> Option<Request<()>>;
+    fn http2(&self, waited: bool) -> Option<request::Head>;
     /// An answer before the answer has come: 1xx, but 101 (RFC 9110 §15.2).
-    fn interim(&self, head: Response<()>);
+    fn interim(&self, head: response::Head);
 }
 
 /// A request body, by how much of it is known.

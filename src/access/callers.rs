@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use super::policy::Policy;
 use super::proof::{Presented, presented};
 use super::quota::Quota;
 use super::{CallerDenial, PeerProof};
+use crate::message::Headers;
 use crate::scope::Scope;
 use crate::secret::Secret;
 
@@ -141,7 +141,7 @@ impl Callers {
     }
 
     /// Whose key a head brings.
-    pub fn of_head(&self, headers: &HeaderMap) -> Option<&Arc<Caller>> {
+    pub fn of_head(&self, headers: &Headers) -> Option<&Arc<Caller>> {
         presented(headers).find_map(|presented| match presented {
             Presented::Key(key) => self.of_key(&key),
             Presented::NameAndKey(name, key) => self.of_key(&key).filter(|caller| caller.name == name),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn found(callers: &Callers, name: http::HeaderName, value: &str) -> Option<String> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::default();
         headers.insert(name, value.parse().unwrap());
         callers.of_head(&headers).map(|caller| caller.name().to_owned())
     }

@@ -1,9 +1,9 @@
 //! The Origin guard: web pages stay out unless their origin is listed.
 
-use http::HeaderMap;
 use http::header::{HeaderName, ORIGIN};
 
 use super::Denial;
+use crate::message::Headers;
 
 /// Browsers say in it how the page that sends a request is related to us (Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -33,8 +33,8 @@ impl Origins {
     ///
     /// Only `Origin` and `Sec-Fetch-Site` are looked at. Node's fetch sends `sec-fetch-mode` from servers, where
     /// there is no page.
-    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<(), Denial> {
-        let mut origins = headers.get_all(ORIGIN).iter();
+    pub(super) fn admit(&self, headers: &Headers) -> Result<(), Denial> {
+        let mut origins = headers.get_all(ORIGIN);
         if let Some(origin) = origins.next() {
             let listed =
                 || self.0.iter().any(|listed| origin.as_bytes().eq_ignore_ascii_case(listed.as_bytes()));
@@ -43,7 +43,7 @@ impl Origins {
         }
         // A no-cors GET (an image, a script, a form) has no Origin. `same-site` is another port of localhost.
         let foreign = |value: &http::HeaderValue| !matches!(value.as_bytes(), b"none" | b"same-origin");
-        match headers.get_all(SEC_FETCH_SITE).iter().any(foreign) {
+        match headers.get_all(SEC_FETCH_SITE).any(foreign) {
             true => Err(Denial::OriginDenied),
             false => Ok(()),
         }

@@ -2,9 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
 use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
-use http::{HeaderMap, HeaderValue};
 
+use crate::message::Headers;
 use crate::secret::Secret;
 
 /// What a connection proves, whatever its requests say.
@@ -28,7 +29,7 @@ pub(super) enum Presented {
 }
 
 /// What a head brings in either field, as Bearer or Basic.
-pub(super) fn presented(headers: &HeaderMap) -> impl Iterator<Item = Presented> {
+pub(super) fn presented(headers: &Headers) -> impl Iterator<Item = Presented> {
     let fields = [AUTHORIZATION, PROXY_AUTHORIZATION];
     fields.into_iter().flat_map(|name| headers.get_all(name)).filter_map(read)
 }

@@ -11,11 +11,11 @@ fn access(bound: &str, hosts: &[&str], origins: &[&str]) -> Access {
     Access::new(&config, &bound.parse().unwrap()).unwrap()
 }
 
-fn head(uri: &str, fields: &[(&str, &str)]) -> Parts {
+fn head(uri: &str, fields: &[(&str, &str)]) -> Head {
     let request = fields
         .iter()
         .fold(Request::builder().uri(uri), |builder, &(name, value)| builder.header(name, value));
-    request.body(()).unwrap().into_parts().0
+    request.body(()).unwrap().into()
 }
 
 fn admit_host(access: &Access, host: &str) -> Result<(), Denial> {

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ALLOW, RETRY_AFTER};
-use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
 
 use super::{State, json_answer, text_answer};
+use crate::message::request::Head;
 use crate::oauth::{Demand, Outcome, TokenSource};
 use crate::scope::Scope;
 
@@ -49,7 +49,7 @@ impl Action {
 }
 
 /// Does it, for all scopes or for the one that the query names, and says for each what comes of it.
-pub(super) fn answer(state: &State, head: &Parts, action: Action) -> Response<Full<Bytes>> {
+pub(super) fn answer(state: &State, head: &Head, action: Action) -> Response<Full<Bytes>> {
     if head.method != Method::POST {
         let text = "this changes something, so it is served to POST alone\n".to_owned();
         let mut refused = text_answer(StatusCode::METHOD_NOT_ALLOWED, text);

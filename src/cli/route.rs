@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use http::header::HOST;
-use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use serde_json::{Value, json};
 
@@ -14,6 +13,7 @@ use crate::access::{Access, CallerDenial, Callers};
 use crate::address::Address;
 use crate::config::Settings;
 use crate::listener;
+use crate::message::request::Head;
 use crate::proxy::{self, relay};
 use crate::route::{self, Leg, RouteTable};
 
@@ -62,7 +62,7 @@ impl RouteCommand {
     }
 
     /// The head that a listener would see.
-    fn request(&self) -> Result<Parts, String> {
+    fn request(&self) -> Result<Head, String> {
         let method: Method =
             self.method.to_uppercase().parse().map_err(|_| format!("`{}` is not a method", self.method))?;
         let uri: Uri = self.url.parse().map_err(|_| {
@@ -86,7 +86,7 @@ impl RouteCommand {
             request = request.header(name, value);
         }
         let request = request.body(()).map_err(|error| error.to_string())?;
-        Ok(request.into_parts().0)
+        Ok(request.into())
     }
 }
 
@@ -99,7 +99,7 @@ fn told(report: &Value) -> String {
     facts.map(line).collect()
 }
 
-fn decide(settings: &Settings, head: &Parts, caller: Option<&str>) -> Result<Value, Value> {
+fn decide(settings: &Settings, head: &Head, caller: Option<&str>) -> Result<Value, Value> {
     let refused = |error: proxy::Error| json!({ "refused": error.reason.name(), "why": error.detail });
     let listener = listener_of(settings, head);
     let access = Access::new(&settings.config.access, &listener.address);
@@ -161,7 +161,7 @@ fn no_such_caller(name: &str) -> proxy::Error {
 }
 
 /// The listener with the port that the request names, or else the first.
-fn listener_of<'a>(settings: &'a Settings, head: &Parts) -> &'a listener::Config {
+fn listener_of<'a>(settings: &'a Settings, head: &Head) -> &'a listener::Config {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let port: Option<u16> = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     let has_port = |listener: &&listener::Config| matches!((&listener.address, port), (Address::Tcp(address), Some(port)) if address.port() == port);

@@ -4,12 +4,13 @@ use std::mem::MaybeUninit;
 
 use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE};
-use http::{HeaderValue, Response, StatusCode, Version, response};
+use http::{HeaderValue, StatusCode, Version};
 use httparse::Status;
 use hyper::ext::ReasonPhrase;
 
 use super::Malformed;
 use super::head::{self, Framing, MAX_FIELDS, Tells};
+use crate::message::response;
 
 /// Room for most heads. More than this takes the allocator far longer to find.
 const USUAL_HEAD: usize = 1024;
@@ -19,15 +20,14 @@ const MAX_HEAD: usize = 128 * 1024;
 /// An answer's head.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) response: Response<()>,
+    pub(crate) head: response::Head,
     pub(super) tells: Tells,
 }
 
 impl Answer {
     /// Whether the connection goes on after it.
     pub(crate) fn keeps_connection(&self) -> bool {
-        let (version, fields) = (self.response.version(), self.response.headers());
-        self.tells.keeps_connection(version, fields)
+        self.tells.keeps_connection(self.head.version, &self.head.headers)
     }
 }
 
@@ -56,15 +56,8 @@ pub(crate) fn take_answer(read: &mut BytesMut) -> Result<Option<Answer>, Malform
     let reason = reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
     let places = head::places(read, line.headers);
 
-    let (fields, tells) = head::fields_at(&read.split_to(length).freeze(), places)?;
-    let mut response = Response::new(());
-    *response.status_mut() = status;
-    *response.version_mut() = version;
-    *response.headers_mut() = fields;
-    if let Some(reason) = reason {
-        response.extensions_mut().insert(reason);
-    }
-    Ok(Some(Answer { response, tells }))
+    let (headers, tells) = head::fields_at(&read.split_to(length).freeze(), places)?;
+    Ok(Some(Answer { head: response::Head { status, reason, version, headers }, tells }))
 }
 
 /// Says nothing of the request yet (RFC 9110 §15.2).
@@ -75,7 +68,7 @@ pub(crate) fn is_interim(status: StatusCode) -> bool {
 /// The head of an answer, as it goes out. `connection` is what is said of the connection's end, if anything is; one without a
 /// date gets `date`.
 pub(crate) fn write_answer(
-    answer: &response::Parts,
+    answer: &response::Head,
     framing: Framing,
     connection: Option<&str>,
     date: impl FnOnce() -> HeaderValue,
@@ -83,7 +76,7 @@ pub(crate) fn write_answer(
     let mut out = BytesMut::with_capacity(USUAL_HEAD);
     write_line(&mut out, answer);
     let (mut has_length, mut has_date) = (false, false);
-    for (name, value) in &answer.headers {
+    for (name, value) in answer.headers.iter() {
         if name == CONTENT_LENGTH {
             match framing {
                 Framing::Length(length) if !has_length => {
@@ -120,17 +113,17 @@ pub(crate) fn write_answer(
 }
 
 /// The head of an answer before the answer.
-pub(crate) fn write_interim(out: &mut BytesMut, answer: &response::Parts) {
+pub(crate) fn write_interim(out: &mut BytesMut, answer: &response::Head) {
     write_line(out, answer);
-    head::write_fields(out, &answer.headers);
+    head::write_fields(out, answer.headers.iter());
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_line(out: &mut BytesMut, answer: &response::Parts) {
+fn write_line(out: &mut BytesMut, answer: &response::Head) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(answer.status.as_str().as_bytes());
     out.extend_from_slice(b" ");
-    let reason = answer.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    let reason = answer.reason.as_ref().map(ReasonPhrase::as_bytes);
     let usual = || answer.status.canonical_reason().unwrap_or_default().as_bytes();
     out.extend_from_slice(reason.unwrap_or_else(usual));
     out.extend_from_slice(b"\r\n");

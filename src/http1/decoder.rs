@@ -55,14 +55,14 @@ impl Decoder {
     /// # Errors
     /// When the answer says nothing that can be relied on.
     pub(crate) fn of_answer(answer: &Answer, head: bool) -> Result<Decoder, Malformed> {
-        let Answer { response, tells } = answer;
-        let chunked = tells.coding && head::is_chunked(response.version(), response.headers())?;
-        let status = response.status();
+        let Answer { head: told, tells } = answer;
+        let chunked = tells.coding && head::is_chunked(told.version, &told.headers)?;
+        let status = told.status;
         let none = head
             || status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         // RFC 9112 §6.3: where both are said, the coding counts.
-        let length = if tells.length && !chunked { head::length(response.headers())? } else { None };
+        let length = if tells.length && !chunked { head::length(&told.headers)? } else { None };
         Ok(match length {
             _ if none => Decoder::Length(0),
             _ if chunked => Decoder::Chunked(Chunk::Size),

@@ -2,9 +2,11 @@
 
 use bytes::BytesMut;
 use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
 use super::request::take_request;
 use super::{Decoder, Framing, Piece, RequestHead, take_answer};
+use crate::message::Headers;
 
 /// What was read of one side of a connection.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,7 +21,7 @@ struct Read {
 struct Message {
     /// The first line.
     line: String,
-    fields: HeaderMap,
+    fields: Headers,
     body: Vec<u8>,
     trailers: Option<HeaderMap>,
     ended: bool,
@@ -45,12 +47,11 @@ pub(crate) fn answers(octets: &[u8]) {
     let head = first & 1 == 1;
     let take = |read: &mut BytesMut| {
         let Some(answer) = take_answer(read).map_err(|_| Unreadable)? else { return Ok(None) };
-        let next = match answer.response.status().is_informational() {
+        let next = match answer.head.status.is_informational() {
             true => Next::Head,
             false => Next::Body(Decoder::of_answer(&answer, head).map_err(|_| Unreadable)?),
         };
-        let answer = answer.response;
-        Ok(Some((answer.status().to_string(), answer.headers().clone(), next)))
+        Ok(Some((answer.head.status.to_string(), answer.head.headers, next)))
     };
     let Some(read) = in_whatever_pieces(octets, usize::from(first >> 1).max(1), false, take) else { return };
     if head {
@@ -66,27 +67,24 @@ pub(crate) fn inbound(octets: &[u8]) {
     let Some((piece, octets)) = octets.split_first() else { return };
     let take = |read: &mut BytesMut| {
         let Some(head) = take_request(read, MAX_HEAD).map_err(|_| Unreadable)? else { return Ok(None) };
-        let fields = head.request.headers();
-        let lengths = fields.get_all("content-length").iter().count();
-        let codings = fields.get_all("transfer-encoding").iter().count();
+        let fields = &head.request.headers;
+        let lengths = fields.get_all(CONTENT_LENGTH).count();
+        let codings = fields.get_all(TRANSFER_ENCODING).count();
         assert!(lengths + codings <= 1 && (lengths + codings == 1) == (head.framing != Framing::None));
         // What goes upstream has a target in this form alone.
-        let target = head.request.uri();
+        let target = &head.request.uri;
         if head.framing != Framing::Chunked && target.path().starts_with('/') && target.authority().is_none()
         {
             let target = target.path_and_query().expect("a path");
-            let mut written = RequestHead::new(head.request.method(), target);
+            let mut written = RequestHead::new(&head.request.method, target);
             fields.iter().for_each(|(name, value)| written.add(name, value.as_bytes()));
             let mut written = written.finish(head.framing);
             let again = take_request(&mut written, 2 * MAX_HEAD).expect("a head").expect("a whole head");
-            assert_eq!((again.request.method(), again.framing), (head.request.method(), head.framing));
-            assert_eq!(
-                (again.request.uri().path_and_query(), again.request.headers()),
-                (Some(target), fields)
-            );
+            assert_eq!((&again.request.method, again.framing), (&head.request.method, head.framing));
+            assert_eq!((again.request.uri.path_and_query(), &again.request.headers), (Some(target), fields));
             assert!(written.is_empty());
         }
-        let line = format!("{} {target}", head.request.method());
+        let line = format!("{} {target}", head.request.method);
         Ok(Some((line, fields.clone(), Next::Body(Decoder::of_request(head.framing)))))
     };
     in_whatever_pieces(octets, usize::from(*piece).max(1), true, take);
@@ -98,7 +96,7 @@ fn in_whatever_pieces(
     octets: &[u8],
     piece: usize,
     more: bool,
-    take: impl Fn(&mut BytesMut) -> Result<Option<(String, HeaderMap, Next)>, Unreadable>,
+    take: impl Fn(&mut BytesMut) -> Result<Option<(String, Headers, Next)>, Unreadable>,
 ) -> Option<Read> {
     let whole = read(octets, octets.len().max(1), more, &take);
     let in_pieces = read(octets, piece, more, &take);
@@ -117,7 +115,7 @@ fn read(
     octets: &[u8],
     piece: usize,
     more: bool,
-    take: &impl Fn(&mut BytesMut) -> Result<Option<(String, HeaderMap, Next)>, Unreadable>,
+    take: &impl Fn(&mut BytesMut) -> Result<Option<(String, Headers, Next)>, Unreadable>,
 ) -> Result<Read, Unreadable> {
     let (mut read, mut buffer, mut body) = (Read::default(), BytesMut::new(), None);
     for piece in octets.chunks(piece) {

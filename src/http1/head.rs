@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::Malformed;
+use crate::message::Headers;
 
 /// So many fields may a head or trailers have.
 pub(super) const MAX_FIELDS: usize = 100;
@@ -15,7 +16,10 @@ pub(super) const MAX_FIELDS: usize = 100;
 const MAX_TRAILERS: usize = 16 * 1024;
 
 /// Fields, a line each.
-pub(super) fn write_fields(out: &mut BytesMut, fields: &HeaderMap) {
+pub(super) fn write_fields<'a>(
+    out: &mut BytesMut,
+    fields: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+) {
     for (name, value) in fields {
         write_field(out, name.as_str(), value.as_bytes());
     }
@@ -38,7 +42,7 @@ pub(super) fn take_trailers(read: &mut BytesMut) -> Result<Option<HeaderMap>, Ma
         Status::Partial => return Ok(None),
     };
     let (fields, _) = fields_at(&read.split_to(length).freeze(), places)?;
-    Ok(Some(fields))
+    Ok(Some(fields.into()))
 }
 
 /// How a message tells where its body ends (RFC 9112 §6).
@@ -55,7 +59,7 @@ pub(crate) enum Framing {
 }
 
 /// The length that a head tells.
-pub(super) fn length(fields: &HeaderMap) -> Result<Option<u64>, Malformed> {
+pub(super) fn length(fields: &Headers) -> Result<Option<u64>, Malformed> {
     let mut length = None;
     for value in fields.get_all(CONTENT_LENGTH) {
         for one in value.as_bytes().split(|&octet| octet == b',') {
@@ -79,8 +83,8 @@ pub(super) fn number(octets: &[u8]) -> Option<u64> {
 }
 
 /// Whether the body comes in chunks. No other coding is known (RFC 9112 §6.1), and none at all to HTTP/1.0.
-pub(super) fn is_chunked(version: Version, fields: &HeaderMap) -> Result<bool, Malformed> {
-    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+pub(super) fn is_chunked(version: Version, fields: &Headers) -> Result<bool, Malformed> {
+    let mut codings = fields.get_all(TRANSFER_ENCODING);
     let Some(coding) = codings.next() else { return Ok(false) };
     if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
         return Err(Malformed("its transfer-encoding is not `chunked`, once"));
@@ -92,8 +96,8 @@ pub(super) fn is_chunked(version: Version, fields: &HeaderMap) -> Result<bool, M
 }
 
 /// Whether the connection goes on after this message (RFC 9112 §9.3).
-pub(crate) fn keeps_connection(version: Version, fields: &HeaderMap) -> bool {
-    let mut values = fields.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+pub(crate) fn keeps_connection(version: Version, fields: &Headers) -> bool {
+    let mut values = fields.get_all(CONNECTION).filter_map(|value| value.to_str().ok());
     let says =
         |value: &str, option: &str| value.split(',').any(|item| item.trim().eq_ignore_ascii_case(option));
     if version == Version::HTTP_11 {
@@ -132,14 +136,14 @@ pub(super) struct Tells {
 
 impl Tells {
     /// [`keeps_connection`], of the head that tells this.
-    pub(super) fn keeps_connection(self, version: Version, fields: &HeaderMap) -> bool {
+    pub(super) fn keeps_connection(self, version: Version, fields: &Headers) -> bool {
         if self.connection { keeps_connection(version, fields) } else { version == Version::HTTP_11 }
     }
 }
 
 /// The values share the octets that were read.
-pub(super) fn fields_at(octets: &Bytes, places: Vec<Place>) -> Result<(HeaderMap, Tells), Malformed> {
-    let mut fields = HeaderMap::with_capacity(places.len());
+pub(super) fn fields_at(octets: &Bytes, places: Vec<Place>) -> Result<(Headers, Tells), Malformed> {
+    let mut fields = Headers::with_capacity(places.len());
     let mut tells = Tells::default();
     for (name, value) in places {
         let name = HeaderName::from_bytes(&octets[name]).map_err(|_| Malformed("a field's name is none"))?;

@@ -6,11 +6,12 @@ use std::mem::MaybeUninit;
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderName, HeaderValue, Method, Uri, Version};
 use httparse::Status;
 
 use super::Malformed;
 use super::head::{self, Framing, MAX_FIELDS, Tells};
+use crate::message::{Headers, request};
 
 /// Room for a head with a token.
 const USUAL_HEAD: usize = 2048;
@@ -22,7 +23,7 @@ const MAX_LENGTH: u64 = i64::MAX as u64;
 /// A request's head, and what it says of the octets after it.
 #[derive(Debug)]
 pub(crate) struct Head {
-    pub(crate) request: Request<()>,
+    pub(crate) request: request::Head,
     pub(crate) framing: Framing,
     /// Whether another request may follow on the connection.
     pub(crate) keeps_connection: bool,
@@ -82,26 +83,22 @@ pub(crate) fn take_request(read: &mut BytesMut, max: usize) -> Result<Option<Hea
     let target = head::place(read, target.as_bytes());
     let places = head::places(read, line.headers);
     let octets = read.split_to(length).freeze();
-    let target = Uri::from_maybe_shared(octets.slice(target)).map_err(|_| Malformed("its target is none"))?;
-    let (fields, tells) = head::fields_at(&octets, places)?;
-    let framing = framing(version, &fields, tells)?;
-    let keeps_connection = tells.keeps_connection(version, &fields);
+    let uri = Uri::from_maybe_shared(octets.slice(target)).map_err(|_| Malformed("its target is none"))?;
+    let (headers, tells) = head::fields_at(&octets, places)?;
+    let framing = framing(version, &headers, tells)?;
+    let keeps_connection = tells.keeps_connection(version, &headers);
     let expects = tells.expect
         && version == Version::HTTP_11
-        && fields
+        && headers
             .get(EXPECT)
             .is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"));
 
-    let mut request = Request::new(());
-    *request.method_mut() = method;
-    *request.uri_mut() = target;
-    *request.version_mut() = version;
-    *request.headers_mut() = fields;
+    let request = request::Head { method, uri, version, headers };
     Ok(Some(Head { request, framing, keeps_connection, expects }))
 }
 
 /// RFC 9112 §6.3, items 3 to 7.
-fn framing(version: Version, fields: &http::HeaderMap, tells: Tells) -> Result<Framing, Malformed> {
+fn framing(version: Version, fields: &Headers, tells: Tells) -> Result<Framing, Malformed> {
     if !tells.length {
         let chunked = tells.coding && head::is_chunked(version, fields)?;
         return Ok(if chunked { Framing::Chunked } else { Framing::None });
@@ -109,7 +106,7 @@ fn framing(version: Version, fields: &http::HeaderMap, tells: Tells) -> Result<F
     if tells.coding {
         return Err(Malformed("it has both content-length and transfer-encoding: send one of them"));
     }
-    let mut said = fields.get_all(CONTENT_LENGTH).iter();
+    let mut said = fields.get_all(CONTENT_LENGTH);
     let listed = said.next().is_some_and(|first| first.as_bytes().contains(&b','));
     // More lenient readers take lists and repetitions for one length, and others for their first.
     if listed || said.next().is_some() {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use h2::Reason;
-use http::{Method, Request};
+use http::Method;
 use tokio::io::AsyncWrite;
 
 use super::failure::Failure;
@@ -16,6 +16,7 @@ use super::hpack::{Decoder, Encoder};
 use super::outbox::Outbox;
 use super::stream::Stream;
 use super::streams::Streams;
+use crate::message::request;
 
 mod control;
 mod read;
@@ -172,7 +173,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection takes no more streams; nothing was sent.
-    pub(crate) fn open(&mut self, head: &Request<()>, end: bool) -> Result<u32, Failure> {
+    pub(crate) fn open(&mut self, head: &request::Head, end: bool) -> Result<u32, Failure> {
         if !self.takes_streams() {
             return Err(Failure::unsent());
         }
@@ -184,7 +185,7 @@ impl Connection {
         self.outbox.block(HEADERS, flags, id, self.peer.max_frame, |out| encoder.request(out, head));
         let inflow = Inflow::growing(self.bounds.first_window, self.bounds.stream_window);
         let outflow = Outflow::new(self.peer.window);
-        let stream = Stream::new(inflow, outflow, *head.method() == Method::HEAD, end, begins);
+        let stream = Stream::new(inflow, outflow, head.method == Method::HEAD, end, begins);
         self.streams.insert(id, stream);
         self.wake();
         Ok(id)

@@ -27,7 +27,8 @@ pub(crate) fn frames(octets: &[u8]) {
     let mut buffer = BytesMut::new();
     buffer.extend_from_slice(&Head { length: 0, kind: SETTINGS, flags: 0, stream: 0 }.octets());
     connection.receive(&mut buffer).expect("settings");
-    let head = |method: &str| Request::builder().method(method).uri("http://a/b").body(()).expect("a head");
+    let head =
+        |method: &str| Request::builder().method(method).uri("http://a/b").body(()).expect("a head").into();
     let streams = ["GET", "HEAD", "POST"].map(|method| connection.open(&head(method), method != "POST"));
     let streams = streams.map(|stream| stream.expect("a stream"));
     connection.send(streams[2], vec![7; BODY].into(), Finish::End);

@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderValue, response};
+use http::HeaderValue;
 use http_body::Frame;
 
 use super::{Connection, Failure, Finish};
+use crate::message::response;
 
 /// What a connection's task and its streams share.
 pub(crate) type Shared = Rc<RefCell<Connection>>;
@@ -39,12 +40,12 @@ impl Place {
     }
 
     /// Sends the head of an answer before the answer, unless much waits already.
-    pub(crate) fn interim(&self, head: &response::Parts) {
+    pub(crate) fn interim(&self, head: &response::Head) {
         self.connection.borrow_mut().interim(self.stream, head);
     }
 
     /// Sends the head of the answer; `end` when nothing follows.
-    pub(crate) fn answer(&self, head: &response::Parts, end: bool, date: impl FnOnce() -> HeaderValue) {
+    pub(crate) fn answer(&self, head: &response::Head, end: bool, date: impl FnOnce() -> HeaderValue) {
         self.connection.borrow_mut().answer(self.stream, head, end, date);
     }
 

@@ -1,12 +1,13 @@
 //! A request's head from its fields (RFC 9113 §8.3.1, §8.5).
 
-use http::{Method, Request, Uri, Version, uri};
+use http::{Method, Uri, Version, uri};
 
 use super::failure::Fault;
 use super::hpack::Fields;
+use crate::message::request::Head;
 
 /// The head, or what makes it malformed.
-pub(super) fn request(fields: Fields) -> Result<Request<()>, Fault> {
+pub(super) fn request_of(fields: Fields) -> Result<Head, Fault> {
     if let Some(what) = fields.malformed {
         return Err(Fault::protocol(what));
     }
@@ -24,10 +25,5 @@ pub(super) fn request(fields: Fields) -> Result<Request<()>, Fault> {
     }
     parts.authority = fields.authority;
     let uri = Uri::from_parts(parts).map_err(|_| Fault::protocol("a request has no sensible target"))?;
-    let mut request = Request::new(());
-    *request.method_mut() = method;
-    *request.uri_mut() = uri;
-    *request.version_mut() = Version::HTTP_2;
-    *request.headers_mut() = fields.headers;
-    Ok(request)
+    Ok(Head { method, uri, version: Version::HTTP_2, headers: fields.headers })
 }

@@ -4,13 +4,14 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Response, StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 use http_body::Frame;
 
 use super::failure::{Failure, Fault};
 use super::flow::{Inflow, Outflow};
 use super::hpack::Fields;
 use super::inbox::Inbox;
+use crate::message::{Headers, response};
 
 /// So many answers before the answer are kept for who reads them; more are let go.
 const MAX_INTERIMS: usize = 8;
@@ -19,8 +20,8 @@ const MAX_INTERIMS: usize = 8;
 pub(super) struct Stream {
     phase: Phase,
     /// Answers before the answer.
-    interims: Vec<Response<()>>,
-    answer: Option<Response<()>>,
+    interims: Vec<response::Head>,
+    answer: Option<response::Head>,
     inbox: Inbox,
     trailers: Option<HeaderMap>,
     /// Why there is no end; told after what came before it.
@@ -109,7 +110,7 @@ impl Stream {
     pub(super) fn opened(
         inflow: Inflow,
         outflow: Outflow,
-        headers: &HeaderMap,
+        headers: &Headers,
         end: bool,
     ) -> Result<Stream, Fault> {
         let mut stream = Stream::new(inflow, outflow, false, false, 0);
@@ -174,7 +175,7 @@ impl Stream {
             (Phase::Waiting, None) => Err(Fault::protocol("an answer has no status")),
             (Phase::Open, None) if end => {
                 if !self.abandoned {
-                    self.trailers = Some(fields.headers);
+                    self.trailers = Some(fields.headers.into());
                 }
                 self.end()
             }
@@ -182,7 +183,7 @@ impl Stream {
         }
     }
 
-    fn receive_head(&mut self, status: StatusCode, headers: HeaderMap, end: bool) -> Result<(), Fault> {
+    fn receive_head(&mut self, status: StatusCode, headers: Headers, end: bool) -> Result<(), Fault> {
         let told = content_length(&headers)?;
         // RFC 9110 §8.6: these tell what the length would be.
         let none = self.head_only || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -263,7 +264,7 @@ impl Stream {
     }
 
     /// The heads of answers before the answer, and then the answer's.
-    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failure>> {
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Head, Failure>> {
         if !self.interims.is_empty() {
             return Poll::Ready(Ok(self.interims.remove(0)));
         }
@@ -328,12 +329,8 @@ impl Stream {
     }
 }
 
-fn answer(status: StatusCode, headers: HeaderMap) -> Response<()> {
-    let mut answer = Response::new(());
-    *answer.status_mut() = status;
-    *answer.version_mut() = Version::HTTP_2;
-    *answer.headers_mut() = headers;
-    answer
+fn answer(status: StatusCode, headers: Headers) -> response::Head {
+    response::Head { status, reason: None, version: Version::HTTP_2, headers }
 }
 
 fn wait(place: &mut Option<Waker>, cx: &Context<'_>) {
@@ -343,8 +340,8 @@ fn wait(place: &mut Option<Waker>, cx: &Context<'_>) {
     }
 }
 
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
-    let mut told = headers.get_all(CONTENT_LENGTH).iter();
+fn content_length(headers: &Headers) -> Result<Option<u64>, Fault> {
+    let mut told = headers.get_all(CONTENT_LENGTH);
     let Some(length) = told.next() else { return Ok(None) };
     let digits = length.as_bytes();
     let number = digits.iter().all(u8::is_ascii_digit).then(|| length.to_str().ok()?.parse().ok()).flatten();

@@ -9,6 +9,7 @@ use http::{HeaderMap, Request, Response};
 use super::connection::Connection;
 use super::failure::{Failure, Fault};
 use super::frame::{ACK, DATA, END_HEADERS, END_STREAM, HEADERS, Head, PREFACE, SETTINGS};
+use crate::message::{request, response};
 
 mod garbage;
 mod oracle;
@@ -51,7 +52,7 @@ impl Talk {
     }
 
     fn post(&mut self) -> u32 {
-        let head = Request::post("http://a/b").body(()).expect("a head");
+        let head = Request::post("http://a/b").body(()).expect("a head").into();
         self.connection.open(&head, false).expect("a stream")
     }
 
@@ -92,7 +93,7 @@ impl Talk {
         frames
     }
 
-    fn answered(&mut self, stream: u32) -> Poll<Result<Response<()>, Failure>> {
+    fn answered(&mut self, stream: u32) -> Poll<Result<response::Head, Failure>> {
         self.connection.poll_answer(stream, &mut Context::from_waker(Waker::noop()))
     }
 
@@ -110,8 +111,8 @@ impl Talk {
     }
 }
 
-fn get() -> Request<()> {
-    Request::get("http://a/b").body(()).expect("a head")
+fn get() -> request::Head {
+    Request::get("http://a/b").body(()).expect("a head").into()
 }
 
 /// Kind, flags and stream of each, without acknowledged settings.

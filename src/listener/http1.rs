@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Response, StatusCode, Version, response};
+use http::{HeaderValue, Method, StatusCode, Version};
 use http_body::Body as _;
 
 use super::connection::{LINGER, LINGERING, Shared};
@@ -21,6 +21,7 @@ use crate::http1::{
     write_interim,
 };
 use crate::io::Io;
+use crate::message::{Response, response};
 use crate::proxy::{Connection, Interims, Tracked};
 use crate::turn::Turn;
 
@@ -102,7 +103,7 @@ struct Teller {
 }
 
 impl Interims for Teller {
-    fn tell(&self, head: &response::Parts) {
+    fn tell(&self, head: &response::Head) {
         let Some(ahead) = &self.ahead else { return };
         let mut octets = ahead.0.borrow_mut();
         // What a caller does not read is let go.
@@ -125,12 +126,16 @@ impl Caller<'_> {
         let Incoming { head, body } = poll_fn(|cx| self.poll_request(cx)).await?;
         let Head { request, keeps_connection, .. } = head;
         let asked =
-            Asked { is_head: request.method() == Method::HEAD, version: request.version(), keeps_connection };
+            Asked { is_head: request.method == Method::HEAD, version: request.version, keeps_connection };
         let proxy = Rc::clone(&self.worker.proxy);
         // Boxed, so that it is given back while a long answer is sent, and while nothing is asked.
-        let request = request.map(|()| Arriving::http1(body));
         let ahead = (asked.version != Version::HTTP_10).then(|| Rc::clone(&self.ahead));
-        let mut serving = Box::pin(proxy.serve(Rc::clone(self.connection), request, Teller { ahead }));
+        let mut serving = Box::pin(proxy.serve(
+            Rc::clone(self.connection),
+            request,
+            Arriving::http1(body),
+            Teller { ahead },
+        ));
         let answer = poll_fn(|cx| self.poll_answer(serving.as_mut(), cx)).await?;
         drop(serving);
         let keeps_connection = self.send(answer, &asked).await?;
@@ -179,7 +184,7 @@ impl Caller<'_> {
 
     /// Sends an answer to its end. Whether another request may follow.
     async fn send(&mut self, answer: Response<Tracked>, asked: &Asked) -> Result<bool, End> {
-        let (mut head, mut body) = answer.into_parts();
+        let Response { mut head, mut body } = answer;
         // Who still waits to be told to go on may send its body now, or the next request: nobody can tell.
         let mut keeps = asked.keeps_connection && !self.finishing && !self.inbound.expects();
         self.inbound.stop_expecting();
@@ -187,7 +192,7 @@ impl Caller<'_> {
         if asked.is_head
             && !body.is_end_stream()
             && let Some(length) = body.size_hint().exact()
-            && !head.headers.contains_key(CONTENT_LENGTH)
+            && !head.headers.contains(CONTENT_LENGTH)
         {
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
@@ -208,7 +213,7 @@ impl Caller<'_> {
         if switches {
             let mut outgoing = Outgoing::whole(front, framing, Bytes::new());
             poll_fn(|cx| self.poll_send(&mut outgoing, cx)).await?;
-            return Err(End::Switched(Box::new(Response::from_parts(head, body))));
+            return Err(End::Switched(Box::new(Response { head, body })));
         }
         let mut outgoing = if framing == Framing::None {
             // Whole without its body.
@@ -293,7 +298,7 @@ impl Caller<'_> {
 }
 
 /// How an answer's body ends (RFC 9112 §6.3).
-fn framing(head: &response::Parts, body: &Tracked, asked: &Asked) -> Framing {
+fn framing(head: &response::Head, body: &Tracked, asked: &Asked) -> Framing {
     let bare = asked.is_head
         || head.status.is_informational()
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -309,7 +314,7 @@ fn framing(head: &response::Parts, body: &Tracked, asked: &Asked) -> Framing {
 /// Octets both ways until either side ends (RFC 9110 §7.8). The exchange goes on as long.
 async fn tunnel(inbound: Rc<Inbound>, mut answer: Response<Tracked>) {
     let caller = Rc::into_inner(inbound).map(Inbound::into_io);
-    let (Some(mut caller), Some(mut upstream)) = (caller, answer.body_mut().take_io()) else { return };
+    let (Some(mut caller), Some(mut upstream)) = (caller, answer.body.take_io()) else { return };
     // Either side may break off at any time; that is how tunnels end.
     let _ = tokio::io::copy_bidirectional(&mut caller, &mut upstream).await;
 }

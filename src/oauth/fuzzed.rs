@@ -21,7 +21,7 @@ pub(crate) fn token(octets: &[u8]) {
     let head = String::from_utf8_lossy(head);
     let mut lines = head.lines();
     let Some(Ok(status)) = lines.next().map(str::parse) else { return };
-    let headers = crate::guises::fields(lines);
+    let headers = crate::guises::fields(lines).into();
     let answer = Answer { status, headers, body: Bytes::copy_from_slice(body) };
     let wall = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     match granted(&answer, wall) {

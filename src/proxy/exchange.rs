@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use crate::access::{Caller, Pass};
 use crate::allowance::Held;
 use crate::body::{self, Body};
 use crate::io::{Io, Replayed};
+use crate::message::Headers;
 use crate::metrics::{Origin, Protocol, Shard, Unauthorized};
 use crate::reason::Reason;
 use crate::scope::Scope;
@@ -139,10 +140,8 @@ impl Exchange {
         }
     }
 
-    fn note_grpc_status(&mut self, headers: &HeaderMap) {
-        if self.dialect == Dialect::Grpc
-            && let Some(status) = headers.get(GRPC_STATUS)
-        {
+    fn note_grpc_status(&mut self, status: Option<&HeaderValue>) {
+        if let Some(status) = status {
             self.grpc_status = status.to_str().ok().and_then(|status| status.parse().ok());
         }
     }
@@ -215,8 +214,10 @@ impl Tracked {
         Tracked { kind: Kind::Own(body), exchange }
     }
 
-    pub(super) fn upstream(body: AnswerBody, headers: &HeaderMap, mut exchange: Box<Exchange>) -> Tracked {
-        exchange.note_grpc_status(headers);
+    pub(super) fn upstream(body: AnswerBody, headers: &Headers, mut exchange: Box<Exchange>) -> Tracked {
+        if exchange.dialect == Dialect::Grpc {
+            exchange.note_grpc_status(headers.get(GRPC_STATUS));
+        }
         Tracked { kind: Kind::Upstream(body), exchange }
     }
 
@@ -241,7 +242,7 @@ impl Tracked {
         self.exchange.failed(&told);
         self.exchange.complete = true;
         self.kind = Kind::Over;
-        Some(Ok(Frame::trailers(grpc_status(&told))))
+        Some(Ok(Frame::trailers(grpc_status(&told).into())))
     }
 }
 
@@ -263,7 +264,9 @@ impl http_body::Body for Tracked {
                 if let Some(data) = frame.data_ref() {
                     self.exchange.sent += data.len() as u64;
                 } else if let Some(trailers) = frame.trailers_ref() {
-                    self.exchange.note_grpc_status(trailers);
+                    if self.exchange.dialect == Dialect::Grpc {
+                        self.exchange.note_grpc_status(trailers.get(GRPC_STATUS));
+                    }
                     self.exchange.complete = true;
                 }
             }

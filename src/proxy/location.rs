@@ -1,28 +1,22 @@
 //! Answers that point into the upstream's base are mapped back under the prefix that the caller used.
 
+use http::HeaderValue;
 use http::header::{LOCATION, SET_COOKIE};
-use http::{HeaderMap, HeaderValue};
 
+use crate::message::Headers;
 use crate::upstream_address::UpstreamAddress;
 
 /// Maps `location` and the paths of cookies back.
-pub(super) fn map_back(headers: &mut HeaderMap, upstream: &UpstreamAddress, prefix: &str) {
-    // As with hop-by-hop fields: most answers have neither.
-    if !headers.keys().any(|name| name == LOCATION || name == SET_COOKIE) {
-        return;
-    }
-    if let Some(local) = headers.get(LOCATION).and_then(|location| local_location(location, upstream, prefix))
-    {
-        headers.insert(LOCATION, local);
-    }
-    if headers.contains_key(SET_COOKIE) {
-        let cookies: Vec<HeaderValue> =
-            headers.get_all(SET_COOKIE).iter().map(|cookie| local_cookie(cookie, upstream, prefix)).collect();
-        headers.remove(SET_COOKIE);
-        for cookie in cookies {
-            headers.append(SET_COOKIE, cookie);
+pub(super) fn map_back(headers: &mut Headers, upstream: &UpstreamAddress, prefix: &str) {
+    headers.change(|name, value| {
+        if name == LOCATION {
+            local_location(value, upstream, prefix)
+        } else if name == SET_COOKIE {
+            local_cookie(value, upstream, prefix)
+        } else {
+            None
         }
-    }
+    });
 }
 
 /// `None` for a place outside the base: that is the caller's to judge, and is never followed here.
@@ -51,8 +45,8 @@ fn local_location(location: &HeaderValue, upstream: &UpstreamAddress, prefix: &s
     HeaderValue::from_str(&format!("{prefix}{slash}{rest}")).ok()
 }
 
-fn local_cookie(cookie: &HeaderValue, upstream: &UpstreamAddress, prefix: &str) -> HeaderValue {
-    let Ok(text) = cookie.to_str() else { return cookie.clone() };
+fn local_cookie(cookie: &HeaderValue, upstream: &UpstreamAddress, prefix: &str) -> Option<HeaderValue> {
+    let text = cookie.to_str().ok()?;
     let mapped: Vec<String> = text
         .split(';')
         .enumerate()
@@ -72,7 +66,7 @@ fn local_cookie(cookie: &HeaderValue, upstream: &UpstreamAddress, prefix: &str) 
             Some(part.to_owned())
         })
         .collect();
-    HeaderValue::from_str(&mapped.join(";")).unwrap_or_else(|_| cookie.clone())
+    HeaderValue::from_str(&mapped.join(";")).ok()
 }
 
 /// What follows the base in `path`; the base ends at a segment's end.
@@ -110,10 +104,10 @@ mod tests {
             ("//elsewhere.example/cluster", "//elsewhere.example/cluster"),
             ("relative", "relative"),
         ] {
-            let mut headers = HeaderMap::new();
+            let mut headers = Headers::default();
             headers.insert(LOCATION, HeaderValue::from_static(location));
             map_back(&mut headers, &upstream(), "/operate");
-            assert_eq!(headers[LOCATION], expected, "{location}");
+            assert_eq!(headers.get(LOCATION).unwrap(), expected, "{location}");
         }
     }
 
@@ -128,21 +122,21 @@ mod tests {
             ("/cluster/\t/elsewhere.example", "/cluster/\t/elsewhere.example"),
             ("/cluster/x//y", "/x//y"),
         ] {
-            let mut headers = HeaderMap::new();
+            let mut headers = Headers::default();
             headers.insert(LOCATION, HeaderValue::from_static(location));
             map_back(&mut headers, &upstream(), "");
-            assert_eq!(headers[LOCATION], expected, "{location:?}");
+            assert_eq!(headers.get(LOCATION).unwrap(), expected, "{location:?}");
         }
     }
 
     #[test]
     fn a_cookie_keeps_its_value_and_gets_the_callers_path() {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::default();
         let cookie = "a=Path=/cluster; Domain=bru-2.operate.camunda.io; Path=/cluster; HttpOnly";
         headers.append(SET_COOKIE, HeaderValue::from_static(cookie));
         headers.append(SET_COOKIE, HeaderValue::from_static("b=2; path=/other"));
         map_back(&mut headers, &upstream(), "/operate");
-        let cookies: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
+        let cookies: Vec<_> = headers.get_all(SET_COOKIE).collect();
         assert_eq!(cookies, ["a=Path=/cluster; Path=/operate; HttpOnly", "b=2; path=/other"]);
     }
 }

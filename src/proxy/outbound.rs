@@ -4,26 +4,26 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use http::header::CONTENT_LENGTH;
-use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, StatusCode, response};
+use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::destination::Destination;
 use super::error::Error;
 use super::rewrite;
+use crate::message::{Response, request, response};
 use crate::oauth::Token;
 use crate::upstream::{self, AnswerBody, Payload, Pool, RequestHead};
 
 /// Where a caller is told what comes before its answer (RFC 9110 §15.2).
 pub trait Interims {
     /// Passes a head on, if the caller's protocol can carry it.
-    fn tell(&self, head: &response::Parts);
+    fn tell(&self, head: &response::Head);
 }
 
 /// What stays the same however often the request is sent.
 pub(super) struct Outbound<'a> {
-    pub(super) parts: &'a Parts,
+    pub(super) head: &'a request::Head,
     /// Path and query at the upstream.
     pub(super) target: PathAndQuery,
     pub(super) destination: &'a Destination,
@@ -44,7 +44,7 @@ impl Outbound<'_> {
         payload: &mut Payload,
     ) -> Result<Response<AnswerBody>, Error> {
         let heads = Heads { outbound: self, token, protocol: None };
-        in_time(self.limit, pin!(self.pool.send(&self.parts.method, self.held, payload, &heads))).await
+        in_time(self.limit, pin!(self.pool.send(&self.head.method, self.held, payload, &heads))).await
     }
 
     /// Sends it as one that asks for another protocol.
@@ -95,23 +95,23 @@ impl upstream::Heads for Heads<'_> {
     fn http1(&self, waited: bool) -> Option<RequestHead> {
         let (outbound, token) = (self.outbound, self.token(waited)?);
         let origin = &outbound.destination.origin;
-        Some(rewrite::http1(outbound.parts, &outbound.target, origin, token.authorization(), self.protocol))
+        Some(rewrite::http1(outbound.head, &outbound.target, origin, token.authorization(), self.protocol))
     }
 
-    fn http2(&self, waited: bool) -> Option<Request<()>> {
+    fn http2(&self, waited: bool) -> Option<request::Head> {
         let (outbound, token) = (self.outbound, self.token(waited)?);
         let origin = &outbound.destination.origin;
-        Some(rewrite::http2(outbound.parts, &outbound.target, origin, token.authorization()))
+        Some(rewrite::http2(outbound.head, &outbound.target, origin, token.authorization()))
     }
 
-    fn interim(&self, mut head: Response<()>) {
+    fn interim(&self, mut head: response::Head) {
         // It answers what this hop did not ask: who expects it is told to go on by us (RFC 9110 §10.1.1).
-        if head.status() == StatusCode::CONTINUE {
+        if head.status == StatusCode::CONTINUE {
             return;
         }
-        rewrite::incoming(head.headers_mut());
-        head.headers_mut().remove(CONTENT_LENGTH);
-        self.outbound.interims.tell(&head.into_parts().0);
+        rewrite::incoming(&mut head.headers);
+        head.headers.retain(|name| name != CONTENT_LENGTH);
+        self.outbound.interims.tell(&head);
     }
 }
 

@@ -5,8 +5,7 @@
 //! one's token endpoint.
 
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
-use http::request::Parts;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,6 +13,8 @@ use super::error::{Error, OauthCode};
 use super::{Connection, Destinations, Settings};
 use crate::address::Address;
 use crate::body::{Arriving, Body};
+use crate::message::Response;
+use crate::message::request::Head;
 use crate::reason::Reason;
 
 mod grant;
@@ -82,13 +83,13 @@ pub(super) async fn answer(
     settings: &Settings,
     destinations: &Destinations,
     connection: &Connection,
-    parts: &Parts,
+    head: &Head,
     body: &mut Option<Arriving>,
 ) -> Result<Response<Body>, Error> {
     let mode = connection.door.relay;
-    admit(mode, &parts.method)?;
-    let parameters = parameters::read(&parts.headers, body).await?;
-    let asked = Asked::new(parameters, parts.headers.get_all(AUTHORIZATION))?;
+    admit(mode, &head.method)?;
+    let parameters = parameters::read(&head.headers, body).await?;
+    let asked = Asked::new(parameters, head.headers.get_all(AUTHORIZATION))?;
     match asked.grant_type.as_deref() {
         Some("client_credentials") => {}
         Some(_) => {
@@ -106,8 +107,8 @@ pub(super) async fn answer(
 
 /// RFC 6749 §5.1.
 fn reply(granted: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::Full(granted.to_string().into()));
-    let headers = response.headers_mut();
+    let mut response = Response::new(StatusCode::OK, Body::Full(granted.to_string().into()));
+    let headers = &mut response.head.headers;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderName, StatusCode};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -23,6 +23,7 @@ use super::error::Error;
 use super::exchange::Exchange;
 use super::outbound::Outbound;
 use super::reply::{Dialect, GRPC_MESSAGE, GRPC_STATUS, NAME, PROXY_STATUS};
+use crate::message::{Headers, Response};
 use crate::metrics::Unauthorized;
 use crate::oauth::{Authorizer, Token, TokenSource, Verdict};
 use crate::reason::Reason;
@@ -59,7 +60,7 @@ pub(super) fn refused<'a>(
     token: &Token,
     exchange: &Exchange,
 ) -> Option<Refused<'a>> {
-    let names_tenant = || outbound.parts.headers.contains_key(TENANT);
+    let names_tenant = || outbound.head.headers.contains(TENANT);
     let refusal = refusal(answer, names_tenant, exchange.dialect);
     let Authorizer::Tokens(tokens) = &outbound.destination.tokens else {
         // There is no other field to send.
@@ -98,7 +99,7 @@ impl Refused<'_> {
         exchange.unauthorized(Unauthorized::Replayed);
         exchange.attempts = 2;
         exchange.generation = next.generation();
-        tokio::task::spawn_local(drain(answer.into_body()));
+        tokio::task::spawn_local(drain(answer.body));
         let answer = outbound.send(&next, &mut payload).await?;
         if refusal(&answer, || false, exchange.dialect) == Some(Refusal::Token) {
             if self.refusal == Refusal::Token {
@@ -134,11 +135,11 @@ fn refusal(
     names_tenant: impl FnOnce() -> bool,
     dialect: Dialect,
 ) -> Option<Refusal> {
-    let headers = answer.headers();
-    if answer.status() == StatusCode::UNAUTHORIZED {
+    let headers = &answer.head.headers;
+    if answer.head.status == StatusCode::UNAUTHORIZED {
         return (!is_about_caller(headers)).then_some(Refusal::Token);
     }
-    let alone = dialect == Dialect::Grpc && answer.body().is_end_stream();
+    let alone = dialect == Dialect::Grpc && answer.body.is_end_stream();
     if !alone || headers.get(GRPC_STATUS).is_none_or(|status| status != "16") || is_about_caller(headers) {
         return None;
     }
@@ -149,18 +150,17 @@ fn refusal(
 }
 
 /// Whether it is another proxy of this kind that does not know us as a caller.
-fn is_about_caller(headers: &HeaderMap) -> bool {
+fn is_about_caller(headers: &Headers) -> bool {
     headers
         .get_all(PROXY_STATUS)
-        .iter()
         .filter_map(|status| status.to_str().ok())
         .any(|status| status.contains(NAME) && status.contains(Reason::CallerUnknown.name()))
 }
 
 /// Whether the upstream took the token. A gRPC call whose answer has an open head has reached its handler.
 fn is_accepted(answer: &Response<AnswerBody>, dialect: Dialect) -> bool {
-    let passed = || answer.headers().get(GRPC_STATUS).is_none_or(|status| status == "0");
-    answer.status().is_success() && (dialect == Dialect::Rest || passed())
+    let passed = || answer.head.headers.get(GRPC_STATUS).is_none_or(|status| status == "0");
+    answer.head.status.is_success() && (dialect == Dialect::Rest || passed())
 }
 
 /// Reads a refusal to its end, within bounds, so that its connection is not lost with it.

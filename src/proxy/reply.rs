@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::error::{Error, OauthCode};
 use crate::body::Body;
+use crate::message::{Headers, Response};
 use crate::reason::Reason;
 
 /// The protocol in which a caller expects to be told.
@@ -85,37 +86,37 @@ pub fn reply(error: &Error, dialect: Dialect) -> Response<Body> {
         Dialect::Rest if error.oauth.is_some() => oauth_error(error, &row),
         Dialect::Rest => problem(error, &row),
         Dialect::Grpc => {
-            let mut response = Response::new(Body::Empty);
-            *response.headers_mut() = grpc_status(error);
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            let mut response = Response::new(StatusCode::OK, Body::Empty);
+            response.head.headers = grpc_status(error);
+            response.head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             response
         }
     };
     if let Some(seconds) = error.retry_after.or_else(|| usual_retry_after(error.reason)) {
         let seconds = seconds.as_secs() + u64::from(seconds.subsec_nanos() > 0);
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        response.head.headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     if error.reason == Reason::MethodRefused {
         let all = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
         let allowed = HeaderValue::from_static(if error.only_post { "POST" } else { all });
-        response.headers_mut().insert(ALLOW, allowed);
+        response.head.headers.insert(ALLOW, allowed);
     }
     if error.reason == Reason::CallerUnknown {
         // RFC 9110 §15.5.2: a 401 says how to do better. A token endpoint knows Basic alone.
         let challenges = ["Basic realm=\"camunda-auth-proxy\"", "Bearer realm=\"camunda-auth-proxy\""];
         for challenge in &challenges[..if error.oauth.is_some() { 1 } else { 2 }] {
-            response.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            response.head.headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
     }
     response
 }
 
 /// `grpc-status`, `grpc-message` and `proxy-status`, for headers or trailers.
-pub(super) fn grpc_status(error: &Error) -> HeaderMap {
+pub(super) fn grpc_status(error: &Error) -> Headers {
     let row = answer(error.reason);
     let text = format!("{}: {}", error.reason, error.detail);
     let message = utf8_percent_encode(&text, GRPC_MESSAGE_SET).to_string();
-    let mut headers = HeaderMap::with_capacity(6);
+    let mut headers = Headers::with_capacity(6);
     headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(row.grpc_status)));
     if let Ok(message) = HeaderValue::from_str(&message) {
         headers.insert(GRPC_MESSAGE, message);
@@ -133,9 +134,8 @@ fn problem(error: &Error, row: &Row) -> Response<Body> {
         "detail": error.detail,
         "reason": error.reason.name(),
     });
-    let mut response = Response::new(Body::Full(Bytes::from(problem.to_string())));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
+    let mut response = Response::new(status, Body::Full(Bytes::from(problem.to_string())));
+    let headers = &mut response.head.headers;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(PROXY_STATUS, proxy_status(error.reason, row));
     response
@@ -148,9 +148,8 @@ fn oauth_error(error: &Error, row: &Row) -> Response<Body> {
         "error_description": error.detail,
         "reason": error.reason.name(),
     });
-    let mut response = Response::new(Body::Full(Bytes::from(told.to_string())));
-    *response.status_mut() = row.status;
-    let headers = response.headers_mut();
+    let mut response = Response::new(row.status, Body::Full(Bytes::from(told.to_string())));
+    let headers = &mut response.head.headers;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PROXY_STATUS, proxy_status(error.reason, row));
@@ -189,16 +188,17 @@ mod tests {
     fn a_grpc_answer_is_headers_alone_and_its_message_is_percent_encoded() {
         let error = Error::new(Reason::UpstreamConnect, "100 % täglich\n");
         let response = reply(&error, Dialect::Grpc);
-        assert_eq!(response.status(), 200);
-        assert!(http_body::Body::is_end_stream(response.body()));
-        assert_eq!(response.headers()["grpc-status"], "14");
-        assert_eq!(response.headers()["grpc-message"], "upstream_connect: 100 %25 t%C3%A4glich%0A");
+        assert_eq!(response.head.status, 200);
+        assert!(http_body::Body::is_end_stream(&response.body));
+        assert_eq!(response.head.headers.get(GRPC_STATUS).unwrap(), "14");
+        let message = response.head.headers.get(GRPC_MESSAGE).unwrap();
+        assert_eq!(message, "upstream_connect: 100 %25 t%C3%A4glich%0A");
     }
 
     #[test]
     fn a_part_of_a_second_is_rounded_up_in_retry_after() {
         let mut error = Error::new(Reason::TokenRateLimited, "later");
         error.retry_after = Some(Duration::from_millis(2100));
-        assert_eq!(reply(&error, Dialect::Rest).headers()["retry-after"], "3");
+        assert_eq!(reply(&error, Dialect::Rest).head.headers.get(RETRY_AFTER).unwrap(), "3");
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::EXPECT;
-use http::request::Parts;
 use http_body::{Body as _, Frame};
 
 use super::error::Error;
 use crate::allowance::{Allowance, Held};
 use crate::body::{Arriving, CallerBody, Copy, Patience, poll_caller};
+use crate::message::request::Head;
 use crate::reason::Reason;
 use crate::upstream::Payload;
 
@@ -54,7 +54,7 @@ pub(super) struct Bounds<'a> {
 /// Looks whether the whole body is here already, as a unary call's is: then it goes out in one piece and can be
 /// sent again. Never waits for it. A body that may end within so many bytes is copied as it goes out.
 pub(super) async fn payload(
-    parts: &Parts,
+    head: &Head,
     slot: &mut Option<Arriving>,
     bounds: &Bounds<'_>,
 ) -> Result<Sending, Error> {
@@ -62,7 +62,7 @@ pub(super) async fn payload(
         return Ok(Sending::whole(Payload::Empty, None));
     };
     // Who expects `100 Continue` is told so by reading, which is for the upstream to want.
-    if parts.headers.contains_key(EXPECT) {
+    if head.headers.contains(EXPECT) {
         return Ok(streaming(None, body, bounds));
     }
     let frame = poll_fn(|cx| Poll::Ready(poll_caller(&mut body, cx))).await;

@@ -4,11 +4,12 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, TE, TRANSFER_ENCODING,
     UPGRADE, VIA,
 };
-use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+use http::{HeaderName, HeaderValue, Version};
 
 use super::error::Error;
+use crate::message::Headers;
+use crate::message::request::Head;
 use crate::reason::Reason;
 use crate::upstream::{Origin, RequestHead};
 
@@ -29,10 +30,10 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Refuses what must not be forwarded, whatever its route.
-pub fn refuse(parts: &Parts) -> Result<(), Error> {
-    let headers = &parts.headers;
-    if headers.contains_key(VIA) {
-        let ours = headers.get_all(VIA).iter().map(count_ours).sum::<usize>();
+pub fn refuse(head: &Head) -> Result<(), Error> {
+    let headers = &head.headers;
+    if headers.contains(VIA) {
+        let ours = headers.get_all(VIA).map(count_ours).sum::<usize>();
         if ours >= LOOP {
             return Err(Error::new(
                 Reason::LoopDetected,
@@ -45,7 +46,7 @@ pub fn refuse(parts: &Parts) -> Result<(), Error> {
 
 /// The head that goes upstream over HTTP/1.1; with `protocol` it asks for another one (RFC 9110 §7.8).
 pub fn http1(
-    inbound: &Parts,
+    inbound: &Head,
     target: &PathAndQuery,
     origin: &Origin,
     authorization: Option<&HeaderValue>,
@@ -56,7 +57,7 @@ pub fn http1(
     let passed = pass(&inbound.headers, false, |name, value| head.add(name, value.as_bytes()));
     if passed.cookies {
         // HTTP/2 splits cookies into crumbs; RFC 9113 §8.2.3 joins them for HTTP/1.1.
-        let crumbs: Vec<&[u8]> = inbound.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        let crumbs: Vec<&[u8]> = inbound.headers.get_all(COOKIE).map(HeaderValue::as_bytes).collect();
         head.add(&COOKIE, &crumbs.join(&b"; "[..]));
     }
     if passed.te {
@@ -83,28 +84,24 @@ pub fn http1(
 
 /// The head that goes upstream over HTTP/2.
 pub fn http2(
-    inbound: &Parts,
+    inbound: &Head,
     target: &PathAndQuery,
     origin: &Origin,
     authorization: Option<&HeaderValue>,
-) -> Request<()> {
-    let mut headers = HeaderMap::with_capacity(inbound.headers.len() + 4);
+) -> Head {
+    let mut headers = Headers::with_capacity(inbound.headers.len() + 4);
     let passed = pass(&inbound.headers, true, |name, value| {
-        headers.append(name, value.clone());
+        headers.append(name.clone(), value.clone());
     });
     if passed.te {
-        headers.insert(TE, TRAILERS);
+        headers.append(TE, TRAILERS);
     }
     headers.append(VIA, OUR_VIA);
     if let Some(authorization) = authorization {
-        headers.insert(AUTHORIZATION, authorization.clone());
+        headers.append(AUTHORIZATION, authorization.clone());
     }
-    let mut request = Request::new(());
-    *request.method_mut() = inbound.method.clone();
-    *request.version_mut() = Version::HTTP_2;
-    *request.headers_mut() = headers;
-    *request.uri_mut() = absolute(target, origin);
-    request
+    let (method, uri) = (inbound.method.clone(), absolute(target, origin));
+    Head { method, uri, version: Version::HTTP_2, headers }
 }
 
 /// What goes on in a form of its own.
@@ -117,10 +114,10 @@ struct Passed {
 }
 
 /// Passes on the fields that go upstream as they are.
-fn pass(fields: &HeaderMap, http2: bool, mut add: impl FnMut(&HeaderName, &HeaderValue)) -> Passed {
+fn pass(fields: &Headers, http2: bool, mut add: impl FnMut(&HeaderName, &HeaderValue)) -> Passed {
     let named = ConnectionNamed::of(fields);
     let mut passed = Passed::default();
-    for (name, value) in fields {
+    for (name, value) in fields.iter() {
         if name == TE {
             passed.te |= has_token(value, "trailers");
         } else if is_dropped_outgoing(name) || named.contains(name) {
@@ -135,23 +132,18 @@ fn pass(fields: &HeaderMap, http2: bool, mut add: impl FnMut(&HeaderName, &Heade
 }
 
 /// Takes hop-by-hop and framing fields out of an answer.
-pub fn incoming(headers: &mut HeaderMap) {
-    // Most answers have none, and a look at each of their fields costs less than a search for each of these.
-    let ending: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
-    if ending.contains(&CONNECTION) {
-        let named: Vec<HeaderName> =
-            ConnectionNamed::of(headers).0.iter().filter_map(|name| name.parse().ok()).collect();
-        for name in named {
-            headers.remove(name);
-        }
+pub fn incoming(headers: &mut Headers) {
+    // Most answers have none.
+    if !headers.names().any(is_hop_by_hop) {
+        return;
     }
-    if ending.contains(&TRANSFER_ENCODING) {
-        // RFC 9112 §6.3: transfer-encoding overrides; both together would make our own server give up.
-        headers.remove(CONTENT_LENGTH);
-    }
-    for name in ending {
-        headers.remove(name);
-    }
+    let named: Vec<HeaderName> =
+        ConnectionNamed::of(headers).0.iter().filter_map(|name| name.parse().ok()).collect();
+    // RFC 9112 §6.3: transfer-encoding overrides; both together would make our own server give up.
+    let is_coded = headers.contains(TRANSFER_ENCODING);
+    let ends =
+        |name: &HeaderName| is_hop_by_hop(name) || named.contains(name) || is_coded && name == CONTENT_LENGTH;
+    headers.retain(|name| !ends(name));
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -163,12 +155,12 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 }
 
 /// The protocol that an HTTP/1.1 request asks to switch to; HTTP/2 is not one of them (RFC 9113 §3.1).
-pub(super) fn asked_upgrade(parts: &Parts) -> Option<HeaderValue> {
-    if parts.version != Version::HTTP_11 {
+pub(super) fn asked_upgrade(head: &Head) -> Option<HeaderValue> {
+    if head.version != Version::HTTP_11 {
         return None;
     }
-    let protocol = parts.headers.get(UPGRADE)?;
-    let asked = parts.headers.get_all(CONNECTION).iter().any(|value| has_token(value, "upgrade"));
+    let protocol = head.headers.get(UPGRADE)?;
+    let asked = head.headers.get_all(CONNECTION).any(|value| has_token(value, "upgrade"));
     (asked && !has_token(protocol, "h2c")).then(|| protocol.clone())
 }
 
@@ -176,10 +168,9 @@ pub(super) fn asked_upgrade(parts: &Parts) -> Option<HeaderValue> {
 struct ConnectionNamed<'a>(Vec<&'a str>);
 
 impl<'a> ConnectionNamed<'a> {
-    fn of(headers: &'a HeaderMap) -> ConnectionNamed<'a> {
+    fn of(headers: &'a Headers) -> ConnectionNamed<'a> {
         let tokens = headers
             .get_all(CONNECTION)
-            .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .map(str::trim)

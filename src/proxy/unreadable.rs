@@ -4,11 +4,12 @@ use std::fmt::Display;
 use std::rc::Rc;
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Response, Version};
+use http::{HeaderValue, Version};
 
 use super::error::Error;
 use super::reply::{Dialect, reply};
 use super::{Connection, Proxy, Tracked};
+use crate::message::Response;
 use crate::reason::Reason;
 
 impl Proxy {
@@ -28,9 +29,9 @@ impl Proxy {
         let mut answer = reply(error, Dialect::Rest);
         let mut exchange = self.exchange(Rc::clone(connection), version, Dialect::Rest);
         exchange.failed(error);
-        exchange.status = Some(answer.status());
+        exchange.status = Some(answer.head.status);
         if version != Version::HTTP_2 {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            answer.head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer.map(|body| Tracked::own(body, exchange))
     }

@@ -220,8 +220,7 @@ fn only_a_path_is_a_target() {
         (Version::HTTP_2, "CONNECT", "localhost:443", None),
         (Version::HTTP_2, "TRACE", "http://localhost/v2", None),
     ] {
-        let head =
-            Request::builder().version(version).method(method).uri(uri).body(()).unwrap().into_parts().0;
+        let head = Request::builder().version(version).method(method).uri(uri).body(()).unwrap().into();
         assert_eq!(target(&head).ok().map(|target| target.as_str()), expected, "{version:?} {method} {uri}");
     }
     let star = find("OPTIONS *", false, None, false);
@@ -239,10 +238,10 @@ fn grpc_is_known_by_the_front_of_the_content_type() {
         ("application/grp", false),
         ("text/application/grpc", false),
     ] {
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]);
+        let headers = Headers::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]);
         assert_eq!(is_grpc(&headers), grpc, "{content_type}");
     }
-    assert!(!is_grpc(&HeaderMap::new()));
+    assert!(!is_grpc(&Headers::default()));
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Response};
 use http_body::{Frame, SizeHint};
 
 use super::http1;
 use super::stream::Receiving;
 use crate::body::Error;
 use crate::io::{Io, Replayed};
+use crate::message::{Headers, Response};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -29,7 +29,7 @@ impl AnswerBody {
     }
 
     pub(super) fn http2(answer: Response<Receiving>) -> Response<AnswerBody> {
-        let left = content_length(answer.headers());
+        let left = content_length(&answer.head.headers);
         answer.map(|stream| AnswerBody(Kind::Http2 { stream, left }))
     }
 
@@ -89,6 +89,6 @@ impl http_body::Body for AnswerBody {
     }
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+fn content_length(headers: &Headers) -> Option<u64> {
     headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

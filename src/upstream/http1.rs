@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use super::{Error, Heads, MAX_AGE, Payload, Refused};
 use crate::body;
 use crate::http1::{Answer, Decoder, RequestHead, Stopped, Wire, is_interim, take_answer};
 use crate::io::{Io, Replayed};
+use crate::message::Response;
 use crate::turn::Turn;
 
 mod receiving;
@@ -183,8 +184,8 @@ impl Call {
         }
         loop {
             match lease.wire.with_read(take_answer)? {
-                Some(answer) if is_interim(answer.response.status()) => {
-                    heads.interim(answer.response);
+                Some(answer) if is_interim(answer.head.status) => {
+                    heads.interim(answer.head);
                     continue;
                 }
                 Some(answer) => return Poll::Ready(Ok(answer)),
@@ -204,15 +205,15 @@ impl Call {
     /// The answer has begun; the rest of the request goes on beside it.
     fn begin(&mut self, answer: Answer) -> Result<Response<Receiving>, Refused> {
         let Some(lease) = self.lease.take() else { return Err(Refused { again: None, error: Error::Stale }) };
-        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(answer.response.map(|()| Receiving::switched(lease)));
+        if answer.head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Response { head: answer.head, body: Receiving::switched(lease) });
         }
         let decoder = Decoder::of_answer(&answer, self.is_head)
             .map_err(|cause| Refused { again: None, error: Error::reset(cause.to_string()) })?;
         let ends_here = self.unwritten.is_some() || decoder.ends_with_connection();
         let reusable = !ends_here && answer.keeps_connection();
         let sending = self.sending.take().map(|sending| go_on(sending, Rc::clone(&lease.wire)));
-        Ok(answer.response.map(|()| Receiving::new(lease, decoder, reusable, sending)))
+        Ok(Response { head: answer.head, body: Receiving::new(lease, decoder, reusable, sending) })
     }
 
     fn refused(&mut self, cause: io::Error) -> Refused {

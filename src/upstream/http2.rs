@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
 use http_body::Frame;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 use super::{Error, MAX_AGE};
 use crate::http2::{Connection, Failure, Finish, MAX_STREAMS};
 use crate::io::Io;
+use crate::message::{request, response};
 
 mod drive;
 
@@ -151,7 +151,7 @@ impl Drop for Lease {
 
 impl Lease {
     /// Opens the stream; `end` when nothing follows the head.
-    pub(super) fn open(&self, head: &Request<()>, end: bool) -> Result<(), Failure> {
+    pub(super) fn open(&self, head: &request::Head, end: bool) -> Result<(), Failure> {
         let stream = self.conn.connection.borrow_mut().open(head, end)?;
         self.stream.set(stream);
         Ok(())
@@ -173,7 +173,7 @@ impl Lease {
     }
 
     /// The heads of answers before the answer (1xx), and then the answer's.
-    pub(super) fn poll_answer(&self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failure>> {
+    pub(super) fn poll_answer(&self, cx: &mut Context<'_>) -> Poll<Result<response::Head, Failure>> {
         self.conn.connection.borrow_mut().poll_answer(self.stream.get(), cx)
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Response};
+use http::Method;
 use tokio::sync::Notify;
 
 use super::answer::AnswerBody;
@@ -14,6 +14,7 @@ use super::http1::{self, Idle};
 use super::http2::{self, Conn};
 use super::stream;
 use super::{Config, Error, Heads, Origin, Payload, Refused, Wire};
+use crate::message::Response;
 
 /// An HTTP/2 connection that nobody has used for this long is closed; those that a burst wanted besides the first, sooner.
 const UNUSED: Duration = Duration::from_secs(300);

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response};
 use http_body::Frame;
 
 use super::http2::Lease;
@@ -15,6 +14,7 @@ use super::pump::Pump;
 use super::{Error, Heads, Payload, Refused};
 use crate::http1::is_interim;
 use crate::http2::{Failure, Finish};
+use crate::message::{Response, request, response};
 
 /// A request whose answer has not begun. Dropping it cancels the stream.
 pub(super) struct Call {
@@ -32,7 +32,7 @@ impl Call {
     /// With the body, when the stream cannot be opened.
     pub(super) fn begin(
         lease: Lease,
-        head: &Request<()>,
+        head: &request::Head,
         payload: Payload,
         repeatable: bool,
     ) -> Result<Call, Refused> {
@@ -66,12 +66,12 @@ impl Call {
         let result = poll_fn(|cx| self.poll(&lease, heads, cx)).await;
         self.lease = None;
         match result {
-            Ok(response) => {
+            Ok(head) => {
                 // The request may go on while the answer comes: bidirectional streams do.
                 if let Some(pump) = self.pump.take().filter(|pump| !pump.is_over()) {
                     tokio::task::spawn_local(pump);
                 }
-                Ok(response.map(|()| Receiving { lease: Some(lease) }))
+                Ok(Response { head, body: Receiving { lease: Some(lease) } })
             }
             Err(failure) => {
                 let again = match self.pump.take() {
@@ -89,13 +89,13 @@ impl Call {
         lease: &Lease,
         heads: &impl Heads,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<()>, Failure>> {
+    ) -> Poll<Result<response::Head, Failure>> {
         if let Some(pump) = self.pump.as_mut().filter(|pump| !pump.is_over()) {
             let _ = Pin::new(pump).poll(cx);
         }
         loop {
             match ready!(lease.poll_answer(cx)) {
-                Ok(answer) if is_interim(answer.status()) => heads.interim(answer),
+                Ok(answer) if is_interim(answer.status) => heads.interim(answer),
                 answer => return Poll::Ready(answer),
             }
         }

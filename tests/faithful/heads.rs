@@ -18,12 +18,13 @@ const FIELDS: [(&str, &str); 9] = [
     ("x-last", ";"),
 ];
 
-/// What a map of fields makes of their order: each name where it came first, its values side by side.
-const ORDER: [&str; 9] =
+/// What the `h2` crate of the caller or of the upstream makes of their order: each name where it came first, its values side
+/// by side.
+const GROUPED: [&str; 9] =
     ["x-zeta", "x-zeta", "x-zeta", "x-alpha", "x-empty", "x-quoted", "x-beta-bin", "x-tab", "x-last"];
 
-fn assert_same(fields: &Fields) {
-    assert_eq!(fields.names("x-"), ORDER);
+fn assert_same(fields: &Fields, grouped: bool) {
+    assert_eq!(fields.names("x-"), if grouped { GROUPED } else { FIELDS.map(|(name, _)| name) });
     for (name, _) in FIELDS {
         let sent: Vec<_> =
             FIELDS.iter().filter(|(other, _)| *other == name).map(|(_, value)| *value).collect();
@@ -34,7 +35,7 @@ fn assert_same(fields: &Fields) {
 #[tokio::test]
 async fn a_requests_fields_arrive_in_order_with_every_octet() {
     let script = async |mut asked: Asked| {
-        assert_same(&asked.fields);
+        assert_same(&asked.fields, asked.wish() == "grouped" || asked.outgoing.is_http2());
         assert_eq!(asked.fields.one("user-agent"), "zeebe-client-java/8.8");
         assert_eq!(asked.fields.one("accept-encoding"), "gzip, br;q=0.5");
         assert_eq!(
@@ -56,7 +57,8 @@ async fn a_requests_fields_arrive_in_order_with_every_octet() {
             ("via", "1.0 before"),
             ("authorization", "Basic c3RhbGU6dG9rZW4="),
         ]);
-        let (answer, _) = to.ask("POST", "x", &fields, b"body").await;
+        let wish = if to.cell.incoming.is_http2() { "grouped" } else { "x" };
+        let (answer, _) = to.ask("POST", wish, &fields, b"body").await;
         assert_eq!(answer.status, 204);
     })
     .await;
@@ -81,7 +83,7 @@ async fn an_answers_fields_arrive_in_order_with_every_octet() {
     in_each(rest(), script, async |to| {
         let (answer, whole) = to.ask("POST", "x", &[], b"body").await;
         assert_eq!((answer.status, &whole.body[..]), (418, &b"tea"[..]));
-        assert_same(&answer.fields);
+        assert_same(&answer.fields, to.cell.incoming.is_http2() || to.cell.outgoing.is_http2());
         assert_eq!(answer.fields.one("date"), "Mon, 01 Jan 2024 00:00:00 GMT");
         assert_eq!(answer.fields.one("server"), "Camunda");
         assert_eq!(answer.fields.all("set-cookie"), ["a=1; Path=/", "b=2; Path=/, x", "c=3"]);

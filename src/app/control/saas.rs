@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, StatusCode};
 
 use crate::config::Settings;
+use crate::message::{request, response};
 use crate::proxy::rewrite;
 use crate::scope::Scope;
 use crate::upstream::{self, Origin, Payload, Pool, RequestHead, ScopeConfig};
@@ -61,29 +61,29 @@ async fn ask(scope: Scope, address: &UpstreamAddress, config: &ScopeConfig) -> O
     };
     let target = PathAndQuery::try_from(format!("{}{path}", address.base_path)).ok()?;
     let pool = Pool::new(Arc::clone(&origin), upstream::Config::default());
-    let heads = Heads { parts: Request::new(()).into_parts().0, target, origin };
+    let heads = Heads { head: request::Head::default(), target, origin };
     let mut payload = Payload::Empty;
     let answer = pool.send(&Method::GET, false, &mut payload, &heads);
-    Some(tokio::time::timeout(TIMEOUT, answer).await.ok()?.ok()?.status())
+    Some(tokio::time::timeout(TIMEOUT, answer).await.ok()?.ok()?.head.status)
 }
 
 /// The head of a request like any other, but that nobody has made it and no token goes with it.
 struct Heads {
-    parts: Parts,
+    head: request::Head,
     target: PathAndQuery,
     origin: Arc<Origin>,
 }
 
 impl upstream::Heads for Heads {
     fn http1(&self, _: bool) -> Option<RequestHead> {
-        Some(rewrite::http1(&self.parts, &self.target, &self.origin, None, None))
+        Some(rewrite::http1(&self.head, &self.target, &self.origin, None, None))
     }
 
-    fn http2(&self, _: bool) -> Option<Request<()>> {
-        Some(rewrite::http2(&self.parts, &self.target, &self.origin, None))
+    fn http2(&self, _: bool) -> Option<request::Head> {
+        Some(rewrite::http2(&self.head, &self.target, &self.origin, None))
     }
 
-    fn interim(&self, _: Response<()>) {}
+    fn interim(&self, _: response::Head) {}
 }
 
 #[cfg(test)]

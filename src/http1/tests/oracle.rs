@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 
 use super::super::*;
 use crate::io::Io;
+use crate::message::request;
 
 /// A request as its server has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,9 +29,9 @@ struct Had {
 }
 
 impl Had {
-    fn new<T>(request: &Request<T>) -> Had {
-        let line = format!("{} {} {:?}", request.method(), request.uri(), request.version());
-        let mut fields = request.headers().clone();
+    fn new(request: &request::Head) -> Had {
+        let line = format!("{} {} {:?}", request.method, request.uri, request.version);
+        let mut fields = HeaderMap::from(request.headers.clone());
         // What frames a body is not what it says: hyper takes some of it away.
         fields.remove("transfer-encoding");
         Had { line, fields, body: None, trailers: HeaderMap::new() }
@@ -79,8 +80,9 @@ async fn theirs(octets: Vec<u8>) -> Vec<Had> {
     let serve = hyper::service::service_fn(move |request: Request<Body>| {
         let see = Rc::clone(&see);
         async move {
-            let mut had = Had::new(&request);
-            if let Ok(whole) = request.into_body().collect().await {
+            let (head, body) = request.into_parts();
+            let mut had = Had::new(&Request::from_parts(head, ()).into());
+            if let Ok(whole) = body.collect().await {
                 had.trailers = whole.trailers().cloned().unwrap_or_default();
                 had.body = Some(whole.to_bytes().to_vec());
             }

@@ -6,13 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Frame;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
 use super::super::*;
 use crate::io::Io;
+use crate::message::response;
 
 /// A body of frames that are there, until there is an empty one, which is there the next time.
 struct Frames(VecDeque<Frame<Bytes>>);
@@ -114,12 +115,11 @@ fn what_has_not_begun_can_be_told_from_what_was_touched() {
 fn an_answer_tells_its_length_once_and_its_date() {
     let date = || HeaderValue::from_static("now");
     let head = |status: u16, fields: &[(&'static str, &'static str)]| {
-        let mut answer = Response::new(());
-        *answer.status_mut() = StatusCode::from_u16(status).expect("a status");
-        for (name, value) in fields {
-            answer.headers_mut().append(*name, HeaderValue::from_static(value));
-        }
-        answer.into_parts().0
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let status = StatusCode::from_u16(status).expect("a status");
+        response::Head { status, headers: fields.collect(), ..response::Head::default() }
     };
     let length = ("content-length", "5");
     for (head, framing, connection, rest) in [

@@ -3,13 +3,13 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Response;
 use http_body::Frame;
 
 use super::super::failure::Failure;
 use super::super::frame::WINDOW_UPDATE;
 use super::super::stream::Stream;
 use super::Connection;
+use crate::message::response;
 
 impl Connection {
     /// The heads of a stream's answers before the answer (1xx), and then the answer's.
@@ -17,7 +17,7 @@ impl Connection {
         &mut self,
         id: u32,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<()>, Failure>> {
+    ) -> Poll<Result<response::Head, Failure>> {
         match self.streams.get_mut(&id) {
             Some(stream) => stream.poll_answer(cx),
             None => Poll::Ready(Err(Failure::cancelled())),

@@ -4,16 +4,17 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, BytesMut};
 use h2::Reason;
+use http::HeaderValue;
 use http::header::EXPECT;
-use http::{HeaderValue, Request, response};
 
 use super::super::failure::Fault;
 use super::super::flow::{Inflow, Outflow};
 use super::super::frame::{END_STREAM, HEADERS, PING, PREFACE, RST_STREAM};
 use super::super::hpack::Fields;
-use super::super::request::request;
+use super::super::request::request_of;
 use super::super::stream::Stream;
 use super::{Connection, LAST_STREAM};
+use crate::message::{request, response};
 
 /// Requests that were taken back before anybody looked at them, beyond those that were answered. Workers cancel in
 /// bursts, but what they cancel has been waiting (CVE-2023-44487).
@@ -48,7 +49,7 @@ pub(super) struct Server {
 pub(crate) struct Opened {
     pub(crate) stream: u32,
     /// `None` when it is too large.
-    pub(crate) head: Option<Request<()>>,
+    pub(crate) head: Option<request::Head>,
 }
 
 /// How far a graceful end has come (RFC 9113 §6.8).
@@ -115,7 +116,7 @@ impl Connection {
     pub(crate) fn answer(
         &mut self,
         id: u32,
-        head: &response::Parts,
+        head: &response::Head,
         end: bool,
         date: impl FnOnce() -> HeaderValue,
     ) {
@@ -133,7 +134,7 @@ impl Connection {
     }
 
     /// Sends the head of an answer before the answer. What a caller does not read is let go.
-    pub(crate) fn interim(&mut self, id: u32, head: &response::Parts) {
+    pub(crate) fn interim(&mut self, id: u32, head: &response::Head) {
         if self.streams.get(&id).is_none_or(|stream| stream.is_sent) || self.outbox.len() > MANY_REPLIES {
             return;
         }
@@ -217,9 +218,9 @@ impl Connection {
             return self.refuse(id, end, Fault::protocol("a stream depends on itself"));
         }
         let (inflow, outflow) = (Inflow::new(self.bounds.stream_window), Outflow::new(self.peer.window));
-        let expects = !end && fields.headers.contains_key(EXPECT);
+        let expects = !end && fields.headers.contains(EXPECT);
         let stream = Stream::opened(inflow, outflow, &fields.headers, end);
-        let head = if fields.is_too_large() { Ok(None) } else { request(fields).map(Some) };
+        let head = if fields.is_too_large() { Ok(None) } else { request_of(fields).map(Some) };
         match (head, stream) {
             (Ok(head), Ok(mut stream)) => {
                 stream.expects = expects;

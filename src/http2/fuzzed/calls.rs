@@ -35,7 +35,7 @@ pub(crate) fn calls(octets: &[u8]) {
     let Poll::Ready(server) = handshake.as_mut().poll(&mut cx) else { panic!("no handshake") };
     let mut server = server.expect("a server");
     for call in calls {
-        let stream = client.open(&call.request, false).expect("a stream");
+        let stream = client.open(&call.request.clone().into(), false).expect("a stream");
         client.send(stream, Bytes::from_static(b"question"), Finish::Trailers(call.fields.clone()));
         let mut exchange = |client: &mut Connection, cx: &mut Context<'_>| {
             wire.0.borrow_mut().to_server.extend_from_slice(&all_written(client));
@@ -63,7 +63,7 @@ pub(crate) fn calls(octets: &[u8]) {
         sending.send_trailers(call.fields.clone()).expect("sent");
         let _ = exchange(&mut client, &mut cx);
         let Poll::Ready(Ok(answer)) = client.poll_answer(stream, &mut cx) else { panic!("no answer") };
-        assert_eq!((answer.status(), answer.headers()), (call.status, &call.fields));
+        assert_eq!((answer.status, HeaderMap::from(answer.headers)), (call.status, call.fields.clone()));
         let Poll::Ready(Some(Ok(trailers))) = client.poll_frame(stream, &mut cx) else {
             panic!("no trailers")
         };
@@ -83,7 +83,7 @@ impl Call {
         let mut lines = block.lines();
         let mut words = lines.next()?.split(' ');
         let (method, path, status) = (words.next()?, words.next()?, words.next()?.parse().ok()?);
-        let mut fields = crate::guises::fields(lines);
+        let mut fields = HeaderMap::from(crate::guises::fields(lines));
         // About the connection or its framing: the proxy takes them out, and both sides refuse them.
         for name in [
             "connection",

@@ -4,9 +4,10 @@
 use std::collections::VecDeque;
 
 use http::header::{CONTENT_TYPE, DATE};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{DEFAULT_TABLE, ENTRY, integer};
+use crate::message::{Headers, request, response};
 
 /// The largest table that we use, whatever the peer offers.
 const MAX_TABLE: usize = 16 * 1024;
@@ -111,61 +112,65 @@ impl Encoder {
     }
 
     /// A request's head.
-    pub(in super::super) fn request(&mut self, out: &mut Vec<u8>, head: &Request<()>) {
+    pub(in super::super) fn request(&mut self, out: &mut Vec<u8>, head: &request::Head) {
         self.tell_size(out);
-        match *head.method() {
+        match head.method {
             Method::GET => out.push(0x82),
             Method::POST => out.push(0x83),
             ref other => literal(out, Name::Known(2), other.as_str().as_bytes(), false),
         }
-        match head.uri().scheme_str() {
+        match head.uri.scheme_str() {
             Some("http") => out.push(0x86),
             _ => out.push(0x87),
         }
-        if let Some(authority) = head.uri().authority() {
+        if let Some(authority) = head.uri.authority() {
             self.indexed(out, Slot::AUTHORITY, authority.as_str().as_bytes());
         }
-        let path = head.uri().path_and_query().map_or("/", |path| path.as_str()).as_bytes();
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).as_bytes();
         // A gRPC path is a method's name and repeats; in REST it has somebody's ids and may be worth guessing.
-        match is_grpc(head.headers()) {
+        match is_grpc(&head.headers) {
             true => self.indexed(out, Slot::PATH, path),
             false => literal(out, Name::Known(4), path, false),
         }
-        self.fields(out, head.headers());
+        self.fields(out, head.headers.iter());
     }
 
     /// An answer's head. RFC 9110 §6.6.1: one without a date gets `date`, the time in which it came.
     pub(in super::super) fn answer(
         &mut self,
         out: &mut Vec<u8>,
-        head: &response::Parts,
+        head: &response::Head,
         date: impl FnOnce() -> HeaderValue,
     ) {
         self.interim(out, head);
-        if !head.headers.contains_key(DATE) {
+        if !head.headers.contains(DATE) {
             // New every second: it would drive out of the table what stays.
             literal(out, Name::Known(33), date().as_bytes(), false);
         }
     }
 
     /// The head of an answer before the answer.
-    pub(in super::super) fn interim(&mut self, out: &mut Vec<u8>, head: &response::Parts) {
+    pub(in super::super) fn interim(&mut self, out: &mut Vec<u8>, head: &response::Head) {
         self.tell_size(out);
         match STATUSES.iter().find(|(status, _)| *status == head.status) {
             Some((_, index)) => integer::put(out, 0x80, 7, *index),
             None => literal(out, Name::Known(8), head.status.as_str().as_bytes(), false),
         }
-        self.fields(out, &head.headers);
+        self.fields(out, head.headers.iter());
     }
 
     /// Trailers.
     pub(in super::super) fn trailers(&mut self, out: &mut Vec<u8>, trailers: &HeaderMap) {
         self.tell_size(out);
-        self.fields(out, trailers);
+        self.fields(out, trailers.iter());
     }
 
-    fn fields(&mut self, out: &mut Vec<u8>, headers: &HeaderMap) {
-        for (name, value) in headers {
+    fn fields<'a>(
+        &mut self,
+        out: &mut Vec<u8>,
+        fields: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+    ) {
+        for (name, value) in fields {
             let indexed = match name.as_str() {
                 "authorization" => Slot::AUTHORIZATION,
                 "content-type" => Slot::CONTENT_TYPE,
@@ -264,6 +269,6 @@ fn text(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
+fn is_grpc(headers: &Headers) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }

@@ -2,9 +2,13 @@
 
 use http::header::{CONNECTION, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::ENTRY;
+use crate::message::Headers;
+
+/// Most heads have no more fields.
+const USUAL: usize = 8;
 
 /// One field. Also what cannot be used is kept, since it has its place in the table.
 #[derive(Clone, Debug)]
@@ -125,7 +129,7 @@ pub(in super::super) struct Fields {
     pub(in super::super) scheme: Option<Scheme>,
     pub(in super::super) authority: Option<Authority>,
     pub(in super::super) path: Option<PathAndQuery>,
-    pub(in super::super) headers: HeaderMap,
+    pub(in super::super) headers: Headers,
     /// Why they are no message, if they are none.
     pub(in super::super) malformed: Option<&'static str>,
     /// They are malformed in a way that no client that means well makes: its words are not to be listened to.
@@ -137,7 +141,7 @@ pub(in super::super) struct Fields {
 impl Fields {
     /// Room for fields that count `limit` octets in all (RFC 9113 §6.5.2).
     pub(in super::super) fn up_to(limit: usize, of: Of) -> Fields {
-        Fields { limit, of, ..Fields::default() }
+        Fields { limit, of, headers: Headers::with_capacity(USUAL), ..Fields::default() }
     }
 
     pub(in super::super) fn is_too_large(&self) -> bool {
@@ -172,8 +176,8 @@ impl Fields {
                 if *name == TE && (of == Of::Answer || value != "trailers") {
                     Some("te says something else than trailers")
                 } else {
-                    let appended = self.headers.try_append(name.clone(), value.clone());
-                    appended.err().map(|_| "there are too many fields")
+                    self.headers.append(name.clone(), value.clone());
+                    None
                 }
             }
             (Name::Connection, Value::Text(_), _) => Some("a field is about the connection"),

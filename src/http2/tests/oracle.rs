@@ -44,22 +44,22 @@ async fn serve_here(mut io: TcpStream, calls: Rc<Vec<Call>>) {
     assert!(!state.borrow().has_streams());
 }
 
-async fn answer(place: &Rc<Place>, request: &Request<()>, calls: &[Call]) {
+async fn answer(place: &Rc<Place>, request: &request::Head, calls: &[Call]) {
     assert!(place.begin());
-    let n: usize = request.uri().path().rsplit('/').next().expect("a number").parse().expect("a number");
+    let n: usize = request.uri.path().rsplit('/').next().expect("a number").parse().expect("a number");
     let call = &calls[n];
     let mut head = Response::builder().status([200, 201, 206, 404, 503][n % 5]).header("x-n", n.to_string());
-    for (name, value) in fields(request.headers()) {
+    for (name, value) in fields(&request.headers.clone().into()) {
         if value.len() < 1000 {
             head = head.header(format!("seen-{name}"), value);
         }
     }
-    head = head.header("seen-uri", request.uri().to_string());
+    head = head.header("seen-uri", request.uri.to_string());
     let mut body = place.reader();
     if !call.early {
         head = head.header("seen-body", read(&mut body).await);
     }
-    let head = head.body(()).expect("a head").into_parts().0;
+    let head = head.body(()).expect("a head").into();
     place.answer(&head, call.end == Ending::Alone, || HeaderValue::from_static("now"));
     if call.end == Ending::Alone {
         read(&mut body).await;

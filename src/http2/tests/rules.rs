@@ -164,10 +164,10 @@ fn a_body_that_is_not_as_long_as_its_head_says_is_no_answer() {
     }
     // The head of an answer to HEAD says what would come, and nothing does.
     let mut talk = Talk::new(&[]);
-    let head = Request::head("http://a/b").body(()).unwrap();
+    let head = Request::head("http://a/b").body(()).unwrap().into();
     let id = talk.connection.open(&head, true).unwrap();
     talk.say(HEADERS, UP | END_STREAM, id, &[0x88, 0x0f, 13, 1, b'5']).unwrap();
-    assert_eq!(talk.answered(id).map(Result::unwrap).map(|answer| answer.headers().len()), Poll::Ready(1));
+    assert_eq!(talk.answered(id).map(Result::unwrap).map(|answer| answer.headers.len()), Poll::Ready(1));
     assert!(talk.connection.is_drained(id));
 }
 

@@ -1,6 +1,7 @@
 //! The server's side: requests come and are answered, and who makes trouble is borne so long and no longer.
 
-use http::{HeaderValue, response};
+use http::HeaderValue;
+use http::header::{CONTENT_TYPE, COOKIE, DATE};
 
 use super::super::connection::Opened;
 use super::super::frame::{
@@ -53,8 +54,8 @@ impl Talk {
     }
 }
 
-fn head(status: u16) -> response::Parts {
-    Response::builder().status(status).body(()).expect("a head").into_parts().0
+fn head(status: u16) -> response::Head {
+    Response::builder().status(status).body(()).expect("a head").into()
 }
 
 /// Fields written out.
@@ -78,8 +79,8 @@ fn a_request_comes_and_is_answered() {
     talk.say(HEADERS, UP, 1, &[POST, &fields].concat()).unwrap();
     let Opened { stream, head } = talk.accepted();
     let head = head.unwrap();
-    assert_eq!((stream, head.method().as_str(), head.uri().to_string().as_str()), (1, "POST", "http://a/"));
-    assert_eq!(head.headers().get_all("cookie").iter().count(), 2);
+    assert_eq!((stream, head.method.as_str(), head.uri.to_string().as_str()), (1, "POST", "http://a/"));
+    assert_eq!(head.headers.get_all(COOKIE).count(), 2);
     assert!(talk.connection.begin(1));
     assert_eq!(talk.connection.body_of(1), Some(Some(5)));
     talk.data(1, b"hello", true).unwrap();
@@ -105,9 +106,9 @@ fn an_answer_without_a_date_gets_one_and_what_repeats_is_a_number() {
         let id = 2 * n as u32 + 1;
         talk.ask(id, true).unwrap();
         let mut head = head(200);
-        head.headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+        head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         if let Some(date) = date {
-            head.headers.insert("date", HeaderValue::from_static(date));
+            head.headers.insert(DATE, HeaderValue::from_static(date));
         }
         talk.connection.answer(id, &head, false, || HeaderValue::from_static("now"));
         talk.connection.send(id, Bytes::new(), Finish::Trailers(trailers("grpc-status", "0")));

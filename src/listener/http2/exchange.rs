@@ -7,19 +7,20 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, Response, Version, response};
+use http::{HeaderValue, Method, Version};
 use http_body::Body as _;
 
 use crate::body::Arriving;
 use crate::http2::{Failure, Finish, Place};
 use crate::listener::date::date;
+use crate::message::{Response, request, response};
 use crate::proxy::{Connection, Interims, Proxy, Tracked};
 
 /// Where answers before the answer go (RFC 9113 §8.1).
 struct Teller(Rc<Place>);
 
 impl Interims for Teller {
-    fn tell(&self, head: &response::Parts) {
+    fn tell(&self, head: &response::Head) {
         self.0.interim(head);
     }
 }
@@ -44,15 +45,15 @@ impl Exchange {
     /// An exchange whose request's head is this; none is one that is too large.
     pub(super) fn new(
         place: Rc<Place>,
-        head: Option<Request<()>>,
+        head: Option<request::Head>,
         proxy: Rc<Proxy>,
         connection: Rc<Connection>,
     ) -> Exchange {
-        let head_only = head.as_ref().is_some_and(|head| *head.method() == Method::HEAD);
+        let head_only = head.as_ref().is_some_and(|head| head.method == Method::HEAD);
         let state = match head {
             Some(head) => {
-                let request = head.map(|()| Arriving::http2(place.reader()));
-                State::Serving(Box::pin(proxy.serve(connection, request, Teller(Rc::clone(&place)))))
+                let body = Arriving::http2(place.reader());
+                State::Serving(Box::pin(proxy.serve(connection, head, body, Teller(Rc::clone(&place)))))
             }
             None => State::Serving(Box::pin(async move { proxy.oversized(&connection, Version::HTTP_2) })),
         };
@@ -60,11 +61,11 @@ impl Exchange {
     }
 
     fn begin_answer(&self, answer: Response<Tracked>) -> Tracked {
-        let (mut head, mut body) = answer.into_parts();
+        let Response { mut head, mut body } = answer;
         let end = self.head_only || body.is_end_stream();
         if !body.is_end_stream()
             && let Some(length) = body.size_hint().exact()
-            && !head.headers.contains_key(CONTENT_LENGTH)
+            && !head.headers.contains(CONTENT_LENGTH)
         {
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }

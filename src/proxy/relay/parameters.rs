@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{CONTENT_TYPE, GetAll};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use super::super::error::{Error, OauthCode};
 use crate::body::Arriving;
+use crate::message::Headers;
 use crate::secret::Secret;
 
 /// More than any token request needs.
@@ -47,7 +48,7 @@ pub(super) struct Asked {
 }
 
 /// Reads the body within its limits. What was not read stays in its slot.
-pub(super) async fn read(headers: &HeaderMap, slot: &mut Option<Arriving>) -> Result<Parameters, Error> {
+pub(super) async fn read(headers: &Headers, slot: &mut Option<Arriving>) -> Result<Parameters, Error> {
     let invalid = |detail| Err(Error::oauth(OauthCode::InvalidRequest, detail));
     let Some(kind) = Kind::of(headers) else {
         return invalid("the content-type is neither application/x-www-form-urlencoded nor application/json");
@@ -75,7 +76,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(headers: &HeaderMap) -> Option<Kind> {
+    fn of(headers: &Headers) -> Option<Kind> {
         let Some(stated) = headers.get(CONTENT_TYPE) else { return Some(Kind::Form) };
         let kind = stated.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
         match kind.as_str() {
@@ -88,9 +89,9 @@ impl Kind {
 
 impl Asked {
     /// The parameters beside the `authorization` fields.
-    pub(super) fn new(
+    pub(super) fn new<'a>(
         parameters: Parameters,
-        mut authorizations: GetAll<'_, HeaderValue>,
+        authorizations: impl Iterator<Item = &'a HeaderValue>,
     ) -> Result<Asked, Error> {
         let invalid = |detail| Err(Error::oauth(OauthCode::InvalidRequest, detail));
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
@@ -111,7 +112,7 @@ impl Asked {
             asked.proofs.push((id.clone(), secret));
         }
         let in_body = !asked.proofs.is_empty();
-        let mut authorizations = authorizations_of(&mut authorizations);
+        let mut authorizations: Vec<_> = authorizations.map(scheme_and_rest).collect();
         if authorizations.len() > 1 {
             return invalid("there are several authorization fields");
         }
@@ -140,11 +141,7 @@ impl Asked {
     }
 }
 
-/// Scheme and the rest of each field.
-fn authorizations_of<'a>(fields: &mut GetAll<'a, HeaderValue>) -> Vec<(&'a str, &'a str)> {
-    let parts = |field: &'a HeaderValue| {
-        let text = field.to_str().unwrap_or("unreadable").trim();
-        text.split_once(' ').map_or((text, ""), |(scheme, rest)| (scheme, rest.trim()))
-    };
-    fields.iter().map(parts).collect()
+fn scheme_and_rest(field: &HeaderValue) -> (&str, &str) {
+    let text = field.to_str().unwrap_or("unreadable").trim();
+    text.split_once(' ').map_or((text, ""), |(scheme, rest)| (scheme, rest.trim()))
 }

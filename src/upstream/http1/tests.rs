@@ -15,29 +15,26 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::body::{Arriving, CallerBody};
 use crate::http1::Inbound;
+use crate::message::{request, response};
 
 /// What a client makes of the octets that answer its request.
 #[derive(Debug, PartialEq, Eq)]
 struct Made {
     status: u16,
-    fields: Vec<(String, Vec<u8>)>,
+    fields: HeaderMap,
     body: Vec<u8>,
-    trailers: Vec<(String, Vec<u8>)>,
+    trailers: HeaderMap,
     /// Whether the answer came to its end.
     whole: bool,
 }
 
-fn listed(fields: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    fields.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
-}
-
 impl Made {
     async fn of<E>(
-        head: &http::response::Parts,
+        head: &response::Head,
         mut next: impl AsyncFnMut() -> Option<Result<Frame<Bytes>, E>>,
     ) -> Made {
-        let (status, fields) = (head.status.as_u16(), listed(&head.headers));
-        let mut made = Made { status, fields, body: vec![], trailers: vec![], whole: false };
+        let (status, fields) = (head.status.as_u16(), head.headers.clone().into());
+        let mut made = Made { status, fields, body: vec![], trailers: HeaderMap::new(), whole: false };
         loop {
             match next().await {
                 Some(Ok(frame)) => made.add(frame),
@@ -53,7 +50,7 @@ impl Made {
     fn add(&mut self, frame: Frame<Bytes>) {
         match frame.into_data() {
             Ok(data) => self.body.extend_from_slice(&data),
-            Err(frame) => self.trailers = listed(&frame.into_trailers().expect("trailers")),
+            Err(frame) => self.trailers = frame.into_trailers().expect("trailers"),
         }
     }
 }
@@ -66,11 +63,11 @@ impl Heads for Unheard {
         None
     }
 
-    fn http2(&self, _: bool) -> Option<Request<()>> {
+    fn http2(&self, _: bool) -> Option<request::Head> {
         None
     }
 
-    fn interim(&self, _: Response<()>) {}
+    fn interim(&self, _: response::Head) {}
 }
 
 /// One request and the head of its answer.
@@ -108,7 +105,7 @@ async fn ours(method: &Method, octets: &[u8], piece: usize) -> (Option<Made>, us
     let made = match exchange.await {
         Err(_) => None,
         Ok(answer) => {
-            let (head, mut body) = answer.into_parts();
+            let Response { head, mut body } = answer;
             Some(Made::of(&head, async || poll_fn(|cx| body.poll_frame(cx)).await).await)
         }
     };
@@ -128,6 +125,7 @@ async fn theirs(method: &Method, octets: &[u8], piece: usize) -> Option<Made> {
         Err(_) => None,
         Ok(answer) => {
             let (head, mut body) = answer.into_parts();
+            let head = http::Response::from_parts(head, ()).into();
             Some(Made::of(&head, async || body.frame().await).await)
         }
     };
@@ -240,7 +238,7 @@ async fn used(after: &[u8]) -> (Rc<Idle>, UnixStream) {
     let idle = Rc::new(Idle::new());
     server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("written");
     let answer = exchange(idle.open(Io::Unix(client)), get(&Method::GET), Payload::Empty, false).await;
-    assert!(answer.is_ok_and(|answer| answer.body().is_end_stream()));
+    assert!(answer.is_ok_and(|answer| answer.body.is_end_stream()));
     server.write_all(after).await.expect("written");
     (idle, server)
 }

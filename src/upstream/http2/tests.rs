@@ -19,11 +19,11 @@ use crate::io::Io;
 async fn call_here(lease: Lease, n: usize, call: &Call) -> Told {
     let mut told = Told::default();
     let lease = Rc::new(lease);
-    lease.open(&call.head(n), call.body.is_none()).expect("a stream");
+    lease.open(&call.head(n).into(), call.body.is_none()).expect("a stream");
     let sending = send_here(Rc::clone(&lease), n, call.clone());
     let sender = tokio::task::spawn_local(sending);
     match std::future::poll_fn(|cx| lease.poll_answer(cx)).await {
-        Ok(answer) => told.head = Some((answer.status().as_u16(), fields(answer.headers()))),
+        Ok(answer) => told.head = Some((answer.status.as_u16(), fields(&answer.headers.into()))),
         Err(failure) => told.reset = failure.code().map(u32::from),
     }
     while told.head.is_some() && told.reset.is_none() {

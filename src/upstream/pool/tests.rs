@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::*;
+use crate::message::{request, response};
 use crate::upstream::{MAX_AGE, Protocol, RequestHead, ScopeConfig};
 
 /// A server that counts its connections.
@@ -47,7 +48,7 @@ async fn http2(stream: TcpStream, go: Rc<Notify>) {
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         let go = Rc::clone(&go);
         spawn_local(async move {
-            let mut sending = respond.send_response(Response::new(()), false).expect("sent");
+            let mut sending = respond.send_response(http::Response::new(()), false).expect("sent");
             if request.uri().path() == "/stays" {
                 go.notified().await;
             }
@@ -71,12 +72,17 @@ impl Heads for Get {
         Some(RequestHead::new(&Method::GET, &self.1))
     }
 
-    fn http2(&self, waited: bool) -> Option<Request<()>> {
+    fn http2(&self, waited: bool) -> Option<request::Head> {
         self.2.set(waited);
-        Request::builder().uri(format!("http://{}{}", self.0, self.1)).version(Version::HTTP_2).body(()).ok()
+        Request::builder()
+            .uri(format!("http://{}{}", self.0, self.1))
+            .version(Version::HTTP_2)
+            .body(())
+            .ok()
+            .map(Into::into)
     }
 
-    fn interim(&self, _: Response<()>) {}
+    fn interim(&self, _: response::Head) {}
 }
 
 /// Also tells whether a connection or a place was waited for.
@@ -88,7 +94,7 @@ async fn send(pool: &Pool, path: &'static str) -> (Response<AnswerBody>, bool) {
 
 async fn get(pool: &Pool) -> bool {
     let (answer, waited) = send(pool, "/x").await;
-    assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), "ok");
+    assert_eq!(answer.body.collect().await.expect("a body").to_bytes(), "ok");
     waited
 }
 
@@ -134,7 +140,7 @@ async fn an_http2_connection_that_is_old_takes_nothing_new_and_ends_with_its_las
         get(&pool).await;
         assert_eq!(connections.get(), 2);
         go.notify_one();
-        assert_eq!(stays.into_body().collect().await.expect("a body").to_bytes(), "ok");
+        assert_eq!(stays.body.collect().await.expect("a body").to_bytes(), "ok");
     };
     LocalSet::new().run_until(test).await;
 }
