@@ -1,5 +1,6 @@
 //! A message on its way into a connection: head and body, as the body comes and the connection takes them.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,6 +11,7 @@ use http_body::{Body, Frame};
 use super::head::write_fields;
 use super::wire::Wire;
 use super::{Framing, Malformed};
+use crate::turn::Turn;
 
 /// After a chunk, and after the last one.
 const CHUNK_END: &[u8] = b"\r\n";
@@ -111,7 +113,7 @@ where
     ///
     /// # Errors
     /// When the body broke off, or is not as long as was said. What came of it before goes out before this is told.
-    pub(crate) fn gather(&mut self, cx: &mut Context<'_>) -> Result<(), Stopped<B::Error>> {
+    pub(super) fn gather(&mut self, cx: &mut Context<'_>) -> Result<(), Stopped<B::Error>> {
         while !self.ended && self.failed.is_none() && (self.data.is_empty() || self.is_small()) {
             match self.poll_body(cx) {
                 Poll::Pending => break,
@@ -121,6 +123,20 @@ where
             }
         }
         Ok(())
+    }
+
+    /// Takes what comes of the body until the worker's next turn: it goes out with the head, in one write, and of a body that
+    /// is wrong from its start nothing does.
+    ///
+    /// # Errors
+    /// As [`Self::gather`].
+    pub(crate) async fn gather_for_a_turn(&mut self) -> Result<(), Stopped<B::Error>> {
+        let mut turn = Turn::default();
+        let gathered = poll_fn(|cx| {
+            self.gather(cx)?;
+            turn.poll(cx).map(Ok)
+        });
+        gathered.await
     }
 
     /// Whether what comes next goes out with what is there.

@@ -17,13 +17,12 @@ use super::date::date;
 use super::watch::{Order, Watched};
 use crate::body::Arriving;
 use crate::http1::{
-    Framing, Head, Inbound, Incoming, Outgoing, Stopped, Unreadable, Wire, keeps_connection, write_answer,
+    Framing, Head, Inbound, Incoming, Outgoing, Unreadable, Wire, keeps_connection, write_answer,
     write_interim,
 };
 use crate::io::Io;
 use crate::message::{Response, response};
 use crate::proxy::{Connection, Interims, Tracked};
-use crate::turn::Turn;
 
 /// So much may wait of answers before the answer.
 const MOST_AHEAD: usize = 16 * 1024;
@@ -222,12 +221,7 @@ impl Caller<'_> {
         } else {
             Outgoing::streaming(front, framing, body)
         };
-        let mut turn = Turn::default();
-        let gathered = poll_fn(|cx| {
-            outgoing.gather(cx)?;
-            turn.poll(cx).map(Ok::<_, Stopped<_>>)
-        });
-        gathered.await.map_err(|_| End::Lost)?;
+        outgoing.gather_for_a_turn().await.map_err(|_| End::Lost)?;
         poll_fn(|cx| self.poll_send(&mut outgoing, cx)).await?;
         Ok(keeps)
     }

@@ -19,7 +19,6 @@ use crate::body;
 use crate::http1::{Answer, Decoder, RequestHead, Stopped, Wire, is_interim, take_answer};
 use crate::io::{Io, Replayed};
 use crate::message::Response;
-use crate::turn::Turn;
 
 mod receiving;
 mod sending;
@@ -143,16 +142,9 @@ impl Call {
     /// connection that had just been closed.
     // Not `self`: taken as it is, it would lie twice in the future of each request, for as long as the upstream takes.
     pub(super) async fn answer(&mut self, heads: &impl Heads) -> Result<Response<Receiving>, Refused> {
-        // What has come of the body by the next turn goes out with the head, in one write; and of a body that is wrong from
-        // its start, nothing does.
-        let mut turn = Turn::default();
-        let gathered = poll_fn(|cx| {
-            if let Some(sending) = &mut self.sending {
-                sending.gather(cx)?;
-            }
-            turn.poll(cx).map(Ok::<_, Stopped<body::Error>>)
-        });
-        if let Err(stopped) = gathered.await {
+        if let Some(sending) = &mut self.sending
+            && let Err(stopped) = sending.gather_for_a_turn().await
+        {
             return Err(Refused { again: None, error: Error::reset(describe(io::Error::from(stopped))) });
         }
         match poll_fn(|cx| self.poll(heads, cx)).await {
