@@ -26,8 +26,8 @@ fn main() -> ExitCode {
         Case { name: "route", times: 5000, limit: 2580, run: find_route, base: None },
         Case { name: "admit", times: 5000, limit: 1250, run: admit, base: None },
         Case { name: "token", times: 5000, limit: 240, run: take_token, base: None },
-        Case { name: "rewrite", times: 5000, limit: 4640, run: rewrite_heads, base: None },
-        Case { name: "reply", times: 5000, limit: 19_700, run: reply_twice, base: None },
+        Case { name: "rewrite", times: 5000, limit: 4630, run: rewrite_heads, base: None },
+        Case { name: "reply", times: 5000, limit: 19_670, run: reply_twice, base: None },
     ])
 }
 
