@@ -51,12 +51,12 @@ impl Headers {
         self.0.is_empty()
     }
 
-    /// Each of them.
+    /// Name and value of each.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
-    /// The name of each, again where it comes again.
+    /// The name of each; one that comes again is told again.
     pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
         self.0.iter().map(|(name, _)| name)
     }
