@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, LOCATION, SET_COOKIE, TE, VIA};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, LOCATION, SET_COOKIE, TE, VIA};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Version};
 
@@ -40,13 +40,22 @@ pub(crate) fn fields(octets: &[u8]) {
     goes_out(&head, &out.headers, Version::HTTP_2, refused);
     let out = rewrite::http1(&head, &target, &origin, Some(&token), None);
     let mut octets = out.finish(Framing::None);
-    // Of more fields, and of a target in other letters, no request would have been made.
-    if fields.len() < MANY && target.as_str().is_ascii() {
+    // Of more fields, of such lengths, and of a target in other letters, no request would have been made.
+    if fields.len() < MANY && has_sound_length(&fields) && target.as_str().is_ascii() {
         let out = take_request(&mut octets, usize::MAX).expect("a head").expect("a whole head").request;
         assert_eq!(out.uri.to_string(), target.to_string());
         goes_out(&head, &out.headers, Version::HTTP_11, refused);
     }
     comes_back(fields, &origin.address);
+}
+
+/// Whether a listener would read it: one number, or none.
+fn has_sound_length(fields: &Headers) -> bool {
+    let mut lengths = fields.get_all(CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    let first = lengths
+        .next()
+        .is_none_or(|length| matches!(length.len(), 1..19) && length.iter().all(u8::is_ascii_digit));
+    first && lengths.next().is_none()
 }
 
 /// So many fields has no request that is read.
