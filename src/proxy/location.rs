@@ -75,13 +75,10 @@ fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
     (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then_some(rest)
 }
 
-/// With or without the scheme's own port.
+/// With its port, or without where the scheme has the same one.
 fn is_own(authority: &str, upstream: &UpstreamAddress) -> bool {
-    let own = upstream.authority();
-    authority.eq_ignore_ascii_case(&own)
-        || authority
-            .rsplit_once(':')
-            .is_some_and(|(host, port)| host.eq_ignore_ascii_case(&own) && port == upstream.port.to_string())
+    let with_port = format!("{}:{}", upstream.host, upstream.port);
+    authority.eq_ignore_ascii_case(&with_port) || authority.eq_ignore_ascii_case(&upstream.authority())
 }
 
 #[cfg(test)]
@@ -107,6 +104,22 @@ mod tests {
             let mut headers = Headers::default();
             headers.insert(LOCATION, HeaderValue::from_static(location));
             map_back(&mut headers, &upstream(), "/operate");
+            assert_eq!(headers.get(LOCATION).unwrap(), expected, "{location}");
+        }
+    }
+
+    #[test]
+    fn a_location_is_our_upstreams_with_its_port_and_no_other() {
+        let upstream = "http://camunda.example:8080/base".parse().expect("an address");
+        for (location, expected) in [
+            ("http://camunda.example:8080/base/x", "/zeebe/x"),
+            ("http://camunda.example/base/x", "http://camunda.example/base/x"),
+            ("http://camunda.example:80/base/x", "http://camunda.example:80/base/x"),
+            ("http://camunda.example:8080:8080/base/x", "http://camunda.example:8080:8080/base/x"),
+        ] {
+            let mut headers = Headers::default();
+            headers.insert(LOCATION, HeaderValue::from_static(location));
+            map_back(&mut headers, &upstream, "/zeebe");
             assert_eq!(headers.get(LOCATION).unwrap(), expected, "{location}");
         }
     }
